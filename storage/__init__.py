@@ -1,0 +1,1 @@
+"""What is remembered: Optuna's tables and ours, in one database."""

@@ -1,0 +1,1 @@
+"""Where a pack runs: in this process, or in spawned ones."""
