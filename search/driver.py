@@ -1,0 +1,133 @@
+"""Run a study: put its spec, the database and an executor together, and work."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+from archloss.search.distributions import to_design, to_distributions
+from archloss.search.ledger import Ledger, Rules
+from archloss.search.loop import Loop, Plan
+from archloss.search.mirror import Mirror
+from archloss.search.packing import even_out, limit_pack_size, read_sizes
+from archloss.search.progress import Observer
+from archloss.search.pruners import make_pruner, rung_epochs
+from archloss.search.samplers import make_sampler
+from archloss.search.score import Score
+from archloss.search.spec import Spec
+from archloss.spaces import jobs
+from archloss.spaces.catalogue import SPACES
+from archloss.spaces.design import Design
+from archloss.spaces.dimensions import Choice, Dimension, Value
+from archloss.spaces.pack import Pack, PackReport, PackSizeQuestion
+from archloss.storage.database import Database
+from archloss.storage.records import StudyRecord
+from archloss.workers.executor import Executor
+
+MOST_WIDTHS_MEASURED = 4
+
+
+@dataclass(frozen=True, kw_only=True)
+class Jobs:
+    """The functions that workers run; both must be importable there by their names."""
+
+    train: Callable[[Pack], PackReport] = jobs.train
+    measure: Callable[[PackSizeQuestion], int] = jobs.measure
+
+
+@dataclass(frozen=True, kw_only=True)
+class Run:
+    """One launch's needs: what to run, where it is kept, and how a trial is scored."""
+
+    database: Database
+    study: StudyRecord
+    spec: Spec
+    score: Score
+    jobs: Jobs = Jobs()
+
+
+def run_study(run: Run, executor: Executor, observer: Observer) -> None:
+    """Work on the study until its budget is spent, its time is up, or Ctrl-C stops it.
+
+    Several drivers may do so at once, and any of them may be killed: the budget stays exact.
+    Raises StudyStoppedError when training fails whatever the design.
+    """
+    spec = run.spec
+    counts = run.database.count_states(run.study.study_id)
+    finished = counts.get("COMPLETE", 0) + counts.get("PRUNED", 0)
+    left = None if spec.trials is None else spec.trials - finished
+    sizes = _choose_pack_sizes(run, executor, left=left)
+    rungs = rung_epochs(spec)
+    plan = Plan(
+        recipe=spec.make_recipe(),
+        fingerprint=run.study.fingerprint,
+        device=spec.workers.device,
+        rungs=rungs,
+        pack_size=read_sizes(sizes),
+        ask_size=max(sizes.values()),
+        ask_until=max(sizes.values()) * min(len(sizes), 3),
+        minutes=spec.minutes,
+        train=run.jobs.train,
+    )
+    loop = Loop(_open_ledger(run, rungs), plan, executor, observer)
+    loop.run(lambda resumed: observer.on_start(spec, resumed))
+
+
+def _open_ledger(run: Run, rungs: tuple[int, ...]) -> Ledger:
+    spec = run.spec
+    dimensions = spec.dimensions()
+    space = SPACES[spec.space.name]
+
+    def make_design(params: Mapping[str, Value]) -> Design:
+        return to_design(space, dimensions, params)
+
+    mirror = Mirror(
+        run.study.name,
+        sampler=make_sampler(spec),
+        pruner=make_pruner(spec),
+        distributions=to_distributions(dimensions),
+    )
+    rules = Rules(
+        budget=spec.trials,
+        rungs=rungs,
+        replicates=spec.recipe.replicates,
+        keep_weights=spec.search.keep_weights,
+        score=run.score,
+        make_design=make_design,
+    )
+    return Ledger(run.database, run.study, mirror=mirror, rules=rules)
+
+
+def _choose_pack_sizes(run: Run, executor: Executor, *, left: int | None) -> dict[int, int]:
+    """Return the trials in a pack for each width: as asked for, or measured on a worker."""
+    spec = run.spec
+    recipe = spec.make_recipe()
+    dimensions = spec.dimensions()
+    sizes = {}
+    for width in _list_widths(dimensions["width"]):
+        if spec.workers.pack == "auto":
+            design = _make_deepest(spec, dimensions, width)
+            question = PackSizeQuestion(recipe=recipe, design=design, device=spec.workers.device)
+            members = executor.submit(run.jobs.measure, question).result()
+            trials = max(1, members // recipe.replicates)
+            size = limit_pack_size(trials, budget=spec.trials, slots=executor.slots)
+        else:
+            size = max(1, spec.workers.pack // recipe.replicates)
+        sizes[width] = even_out(size, left=left, slots=executor.slots)
+    return sizes
+
+
+def _list_widths(dimension: Dimension) -> list[int]:
+    """Return the widths worth measuring, the largest among them."""
+    if isinstance(dimension, Choice):
+        widths = sorted(int(value) for value in dimension.values)
+    else:
+        widths = sorted({int(dimension.low), int(dimension.high)})
+    return widths[-MOST_WIDTHS_MEASURED:]
+
+
+def _make_deepest(spec: Spec, dimensions: Mapping[str, Dimension], width: int) -> Design:
+    """Return a design as deep as the space has them, with the first of every choice."""
+    values: dict[str, Value] = {
+        name: dimension.values[0] if isinstance(dimension, Choice) else dimension.high
+        for name, dimension in dimensions.items()
+    }
+    return SPACES[spec.space.name].make_design({**values, "width": width})

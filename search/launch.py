@@ -1,0 +1,197 @@
+"""Launch a study, or go on with one: `archloss.launch(spec)`, and the Study that comes back."""
+
+import os
+import platform
+from collections.abc import Sequence
+from importlib import metadata
+from pathlib import Path
+
+import optuna
+
+import archloss
+from archloss.search.driver import Run, run_study
+from archloss.search.executors import make_executor
+from archloss.search.progress import Observer, SilentObserver
+from archloss.search.score import Score, make_score
+from archloss.search.spec import Spec, differing_keys
+from archloss.spaces.data import Dataset, load_dataset, split_dataset
+from archloss.spaces.errors import ArchlossError, DataError
+from archloss.storage.database import Database, StudyExistsError
+from archloss.storage.records import StudyRecord, StudySummary, TrialRecord
+
+DEFAULT_FOLDER = "archloss-studies"
+_PACKAGES = ("torch", "optuna", "numpy", "scikit-learn", "sqlalchemy")
+
+
+class StudyDiffersError(ArchlossError):
+    """A study of this name exists, and was launched with another spec or on other data."""
+
+
+class FolderError(ArchlossError):
+    """The folder for studies cannot be used."""
+
+
+class Study:
+    """A study that was launched: its trials, wherever they are kept, and its own folder."""
+
+    def __init__(self, name: str, *, database: Database, folder: Path) -> None:
+        self.name = name
+        self.database = database
+        self.folder = folder
+
+    def __repr__(self) -> str:
+        return f"Study({self.name!r}, folder={str(self.folder)!r})"
+
+    def optuna_study(self) -> optuna.Study:
+        """Return the study as plain Optuna reads it from the same database."""
+        return optuna.load_study(study_name=self.name, storage=self.database.optuna_storage())
+
+    def trials(self) -> list[TrialRecord]:
+        """Return all trials, by number."""
+        return self.database.read_trials(self.database.get_study(self.name).study_id)
+
+    def summary(self) -> StudySummary:
+        """Return the counts of trials by state, and the best one."""
+        return next(line for line in self.database.list_studies() if line.name == self.name)
+
+
+def launch(
+    spec: Spec,
+    *,
+    storage: str | None = None,
+    folder: Path | str | None = None,
+    observer: Observer | None = None,
+) -> Study:
+    """Work on the study of this spec until its budget is spent, and return it.
+
+    A study of that name is gone on with, if it was launched with the same spec (budget and
+    workers aside) on the same data. `storage` is a database URL; `folder` is where the study's
+    files go, and the default database. Without them come ARCHLOSS_STORAGE and ARCHLOSS_FOLDER,
+    then "archloss-studies" in the current folder. Ctrl-C once pauses at the next rung and
+    returns; twice raises KeyboardInterrupt. Raises ArchlossError for whatever the user can mend.
+    """
+    observer = observer or SilentObserver()
+    dataset = load_dataset(spec.dataset, spec.target)
+    score = _make_score(spec, dataset)
+    home = resolve_folder(folder)
+    own = home / spec.name
+    _make_folder(own)
+    database = Database(resolve_storage(storage, home))
+    study = _open_or_create(database, spec, dataset.fingerprint)
+    counts = database.count_states(study.study_id)
+    finished = counts.get("COMPLETE", 0) + counts.get("PRUNED", 0)
+    if spec.trials is not None and finished >= spec.trials:
+        observer.on_note(
+            f"study {spec.name!r} has its {finished} trials already: nothing was run. "
+            f"`trials` above {finished} makes it go on"
+        )
+    else:
+        _work(Run(database=database, study=study, spec=spec, score=score), observer)
+    return Study(spec.name, database=database, folder=own)
+
+
+def open_study(name: str, *, storage: str | None = None, folder: Path | str | None = None) -> Study:
+    """Return a study that was launched before, without running anything."""
+    home = resolve_folder(folder)
+    database = Database(resolve_storage(storage, home))
+    database.get_study(name)
+    return Study(name, database=database, folder=home / name)
+
+
+def resolve_folder(folder: Path | str | None) -> Path:
+    """Return where studies are kept: as given, from ARCHLOSS_FOLDER, or the default."""
+    return Path(folder or os.environ.get("ARCHLOSS_FOLDER") or DEFAULT_FOLDER)
+
+
+def resolve_storage(storage: str | None, folder: Path) -> str:
+    """Return the database's URL: as given, from ARCHLOSS_STORAGE, or a file in the folder."""
+    return storage or os.environ.get("ARCHLOSS_STORAGE") or f"sqlite:///{folder / 'studies.db'}"
+
+
+def _make_score(spec: Spec, dataset: Dataset) -> Score:
+    recipe = spec.make_recipe()
+    splits = split_dataset(
+        dataset,
+        validation_fraction=recipe.validation_fraction,
+        test_fraction=recipe.test_fraction,
+        seed=recipe.seed,
+    )
+    return make_score(
+        spec.objective,
+        classes=splits.classes,
+        y_validation=splits.y_validation,
+        majority_class=splits.majority_class,
+    )
+
+
+def _make_folder(folder: Path) -> None:
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise FolderError(
+            f"the folder {str(folder)!r} cannot be made: {error.strerror}. "
+            "Choose another with --folder or ARCHLOSS_FOLDER"
+        ) from error
+
+
+def _open_or_create(database: Database, spec: Spec, fingerprint: str) -> StudyRecord:
+    try:
+        return database.create_study(
+            name=spec.name,
+            spec=spec.to_json(),
+            digest=spec.digest(),
+            fingerprint=fingerprint,
+            environment=describe_environment(),
+        )
+    except StudyExistsError:
+        study = database.get_study(spec.name)
+    if study.digest != spec.digest():
+        raise StudyDiffersError(_explain_difference(spec, Spec.from_json(study.spec)))
+    if study.fingerprint != fingerprint:
+        raise DataError(
+            f"the data of study {spec.name!r} have changed: {spec.dataset!r} had the fingerprint "
+            f"{study.fingerprint}, and has {fingerprint} now. Bring the old data back, or launch "
+            "under another name"
+        )
+    return study
+
+
+def _explain_difference(spec: Spec, old: Spec) -> str:
+    keys = differing_keys(old, spec)
+    lines = [f"  {key}: {_look_up(old, key)!r} then, {_look_up(spec, key)!r} now" for key in keys]
+    way_back = " ".join(f"--set {key}={_look_up(old, key)}" for key in keys)
+    return "\n".join(
+        [
+            f"study {spec.name!r} exists, and was launched with another spec:",
+            *lines,
+            f"Launch under another name, or as it was: {way_back}",
+        ]
+    )
+
+
+def _look_up(spec: Spec, key: str) -> object:
+    """Return what a dotted key stands for; None if this spec does not have it."""
+    value: object = spec.model_dump(mode="json")
+    for part in key.split("."):
+        value = value.get(part) if isinstance(value, dict) else None
+    return value
+
+
+def _work(run: Run, observer: Observer) -> None:
+    executor = make_executor(run.spec.workers)
+    try:
+        run_study(run, executor, observer)
+    except BaseException:
+        executor.close(now=True)
+        raise
+    executor.close()
+
+
+def describe_environment(packages: Sequence[str] = _PACKAGES) -> dict[str, str]:
+    """Return what a result may depend on beside the spec: versions, and the platform."""
+    return {
+        "archloss": archloss.__version__,
+        "python": platform.python_version(),
+        "platform": platform.platform(),
+        **{name: metadata.version(name) for name in packages},
+    }

@@ -1,0 +1,147 @@
+"""A trial while it is being trained: its replicates, and what a rung's reports make of it."""
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from statistics import fmean
+
+from archloss.search.score import Score
+from archloss.spaces.design import Design
+from archloss.spaces.outcome import Outcome
+from archloss.spaces.pack import Member, Report, State
+from archloss.storage.records import Checkpoint, Curve
+
+_FAILURES = (Outcome.INFEASIBLE, Outcome.FAILED, Outcome.LOST)
+
+
+@dataclass(kw_only=True, eq=False)
+class RunningTrial:
+    """An unfinished trial of this driver.
+
+    `states` holds one entry per replicate, None before its first rung and once it diverged;
+    `told` are the rungs' epochs that the study knows already, from before a restart;
+    `unsaved_s` is the training time that a killed driver would lose.
+    """
+
+    trial_id: int
+    number: int
+    design: Design
+    states: dict[int, State | None]
+    epochs_done: int = 0
+    diverged: set[int] = field(default_factory=set)
+    told: set[int] = field(default_factory=set)
+    losses: int = 0
+    seconds: float = 0.0
+    unsaved_s: float = 0.0
+
+    def make_members(self) -> tuple[Member, ...]:
+        """Return the replicates that go on."""
+        return tuple(
+            Member(
+                trial_number=self.number,
+                replicate=replicate,
+                design=self.design,
+                epochs_done=self.epochs_done,
+                state=state,
+            )
+            for replicate, state in self.states.items()
+            if replicate not in self.diverged
+        )
+
+    def make_checkpoints(self) -> tuple[Checkpoint, ...]:
+        """Return what it takes to go on from the last rung; nothing before the first.
+
+        A replicate that diverged has none: `restore` reads that off its absence.
+        """
+        return tuple(
+            Checkpoint(
+                replicate=replicate,
+                epochs_done=self.epochs_done,
+                steps=state.steps,
+                arrays=state.arrays,
+            )
+            for replicate, state in self.states.items()
+            if state is not None
+        )
+
+    def make_weights(self) -> tuple[Checkpoint, ...]:
+        """Return the weights alone, without the optimizer's memory."""
+        return tuple(
+            Checkpoint(
+                replicate=saved.replicate,
+                epochs_done=saved.epochs_done,
+                steps=saved.steps,
+                arrays={"parameters": saved.arrays["parameters"]},
+            )
+            for saved in self.make_checkpoints()
+        )
+
+    def restore(self, checkpoints: Sequence[Checkpoint]) -> None:
+        """Go on from these; without any, from the beginning.
+
+        All replicates are saved together, so one that the newest rung lacks had diverged.
+        """
+        if not checkpoints:
+            return
+        self.epochs_done = max(saved.epochs_done for saved in checkpoints)
+        newest = {
+            saved.replicate: State(arrays=saved.arrays, steps=saved.steps)
+            for saved in checkpoints
+            if saved.epochs_done == self.epochs_done
+        }
+        self.states = {replicate: newest.get(replicate) for replicate in self.states}
+        self.diverged = {replicate for replicate in self.states if replicate not in newest}
+
+
+@dataclass(frozen=True, kw_only=True)
+class RungResult:
+    """What a rung made of one trial: its score there, or the way in which it failed."""
+
+    value: float
+    curves: tuple[Curve, ...]
+    test: Mapping[int, Mapping[str, float]]
+    failure: Outcome | None = None
+    message: str | None = None
+
+
+def take_reports(
+    trial: RunningTrial, reports: Sequence[Report], *, until_epoch: int, score: Score
+) -> RungResult:
+    """Bring the trial up to date with its members' reports of one rung.
+
+    The value is the mean over all replicates; one that has diverged, in this rung or before,
+    counts with the score's penalty.
+    """
+    first_epoch = trial.epochs_done + 1
+    curves = tuple(
+        Curve(
+            replicate=report.replicate, metric=metric, first_epoch=first_epoch, values=tuple(values)
+        )
+        for report in reports
+        for metric, values in report.curves.items()
+        if values
+    )
+    values: dict[int, float] = {}
+    for report in reports:
+        trial.seconds += report.seconds
+        trial.states[report.replicate] = report.state
+        if report.outcome in _FAILURES:
+            return RungResult(
+                value=score.penalty,
+                curves=curves,
+                test={},
+                failure=report.outcome,
+                message=report.message,
+            )
+        value = report.curves[score.objective][-1:] or (math.nan,)
+        if report.outcome is Outcome.DIVERGED or not math.isfinite(value[0]):
+            trial.diverged.add(report.replicate)
+            trial.states[report.replicate] = None
+        else:
+            values[report.replicate] = value[0]
+    trial.epochs_done = until_epoch
+    return RungResult(
+        value=fmean(values.get(replicate, score.penalty) for replicate in trial.states),
+        curves=curves,
+        test={report.replicate: report.test for report in reports if report.test},
+    )
