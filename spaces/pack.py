@@ -57,6 +57,15 @@ class Pack:
     fingerprint: str | None = None
 
 
+@dataclass(frozen=True, kw_only=True)
+class PackSizeQuestion:
+    """How many members like `design` should a pack have on `device`?"""
+
+    recipe: Recipe
+    design: Design
+    device: str = "auto"
+
+
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Report:
     """What one member gives back after a rung.

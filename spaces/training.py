@@ -17,7 +17,7 @@ from archloss.spaces.resident import ResidentData, load_resident
 # A chunk's activations should stay in a core's cache: more members than this many numbers in
 # one activation `[K, B, W]` gain nothing on a CPU (docs/benchmarks.md). An accelerator takes
 # the whole pack at once.
-CPU_CHUNK_ELEMENTS = 131_072
+CPU_CHUNK_ELEMENTS = 262_144
 
 
 def train_pack(pack: Pack) -> PackReport:

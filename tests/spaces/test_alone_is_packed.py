@@ -63,15 +63,28 @@ def test_weights_equal_the_solo_run_in_float64(seed, make_data, random_members, 
         assert losses[index] == pytest.approx(solo.losses, rel=1e-9, nan_ok=True)
 
 
+def solo_losses(solo_run, member, recipe, data):
+    solo = solo_run(member, recipe, data)
+    for epoch in range(1, 5):
+        solo.train_epoch(epoch)
+    return torch.tensor(solo.losses, dtype=torch.float64)
+
+
 @pytest.mark.parametrize("seed", range(100, 108))
 def test_losses_equal_the_solo_run_in_float32(seed, make_data, random_members, solo_run):
-    data, members = make_data("float32"), random_members(seed)
+    data, exact_data, members = make_data("float32"), make_data("float64"), random_members(seed)
     _, losses = run_packed(members, RECIPE, data)
+    tight = 0
     for index, member in enumerate(members):
-        solo = solo_run(member, RECIPE, data)
-        for epoch in range(1, 5):
-            solo.train_epoch(epoch)
-        assert losses[index] == pytest.approx(solo.losses, rel=1e-4, nan_ok=True), member.design
+        solo = solo_losses(solo_run, member, RECIPE, data)
+        exact = solo_losses(solo_run, member, RECIPE, exact_data)
+        gap = ((torch.tensor(losses[index], dtype=torch.float64) - solo) / solo).abs()
+        # A deep plain network amplifies float32's rounding past 1e-4 all by itself: the solo
+        # run's own distance from float64 is then the yardstick, and such members are few.
+        room = (10 * ((solo - exact) / exact).abs().cummax(0).values).clamp(min=1e-4)
+        assert bool(((gap <= room) | solo.isnan()).all()), member.design
+        tight += bool((gap <= 1e-4).all())
+    assert tight >= 0.75 * len(members)
 
 
 @pytest.mark.parametrize("seed", range(200, 206))
