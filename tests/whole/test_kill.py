@@ -1,0 +1,92 @@
+"""`kill -9` of a launch at random moments: nothing finished is lost, and the budget is exact."""
+
+import os
+import random
+import signal
+import sqlite3
+import subprocess
+import sys
+import time
+
+import pytest
+
+from archloss.search.launch import open_study
+from archloss.search.spec import Spec
+
+KILLS = 10
+TRIALS = 60
+LAUNCH = """
+import sys, archloss
+archloss.launch(archloss.Spec.from_json(sys.argv[1]), folder=sys.argv[2])
+"""
+
+
+def make_spec() -> Spec:
+    return Spec.model_validate(
+        {
+            "name": "killed",
+            "dataset": "iris",
+            "trials": TRIALS,
+            "space": {"name": "residual-mlp", "depth": {"low": 1, "high": 6}, "width": [16]},
+            "recipe": {"epochs": 30, "batch_size": 16},
+            "search": {"sampler": "random", "pruner": "successive-halving", "seed": 0},
+            "workers": {"executor": "local", "processes": 2, "pack": 3, "device": "cpu"},
+        }
+    )
+
+
+def start(folder) -> "subprocess.Popen[bytes]":
+    return subprocess.Popen(
+        [sys.executable, "-c", LAUNCH, make_spec().to_json(), str(folder)],
+        env={**os.environ, "OMP_NUM_THREADS": "1"},
+    )
+
+
+def read_finished(folder):
+    study = open_study("killed", folder=folder)
+    trials = study.trials()
+    study.database.close()
+    return {t.number: t for t in trials if t.state in ("COMPLETE", "PRUNED", "FAIL")}
+
+
+def wait_for_work(folder, driver) -> None:
+    """Wait until the launch has an unfinished trial, so that the kill hits it at work."""
+    path = folder / "studies.db"
+    while driver.poll() is None:
+        if path.exists():
+            with sqlite3.connect(path, timeout=10) as connection:
+                try:
+                    running = "select count(*) from trials where state = 'RUNNING'"
+                    if connection.execute(running).fetchone()[0]:
+                        return
+                except sqlite3.OperationalError:
+                    pass  # its tables are yet to come
+        time.sleep(0.05)
+
+
+@pytest.mark.timeout(300)
+def test_launch_after_ten_kills_has_exactly_its_budget(tmp_path):
+    seed = random.SystemRandom().randrange(1_000_000)
+    print(f"moments of the kills: seed {seed}")  # noqa: T201  shown when the test fails
+    moments = random.Random(seed)
+    finished = {}
+    for _ in range(KILLS):
+        driver = start(tmp_path)
+        wait_for_work(tmp_path, driver)
+        time.sleep(moments.uniform(0.0, 3.0))
+        driver.send_signal(signal.SIGKILL)
+        driver.wait()
+        now = read_finished(tmp_path)
+        assert {number: now[number] for number in finished} == finished
+        finished = now
+    assert start(tmp_path).wait(200) == 0
+    study = open_study("killed", folder=tmp_path)
+    trials = study.trials()
+    study.database.close()
+    states = [trial.state for trial in trials]
+    assert set(states) == {"COMPLETE", "PRUNED"}
+    assert len(states) == TRIALS
+    assert [trial.number for trial in trials] == list(range(TRIALS))
+    assert {number: trials[number] for number in finished} == finished
+    with sqlite3.connect(tmp_path / "studies.db") as connection:
+        assert connection.execute("pragma integrity_check").fetchall() == [("ok",)]
