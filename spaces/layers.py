@@ -27,7 +27,7 @@ def normalise(h: torch.Tensor, kind: Normalisation, *, out: torch.Tensor) -> tor
     centred = h if kind == "rms" else torch.sub(h, h.mean(-1, keepdim=True), out=out)
     # vector_norm over the last axis is the quickest sum of squares there is on a CPU.
     norm = torch.linalg.vector_norm(centred, dim=-1, keepdim=True)
-    inverse = norm.square_().div_(h.shape[-1]).add_(EPSILON).rsqrt_()
+    inverse: torch.Tensor = norm.square_().div_(h.shape[-1]).add_(EPSILON).rsqrt_()
     torch.mul(centred, inverse, out=out)
     return inverse
 

@@ -17,6 +17,7 @@ REPEATS = 3
 WORTHWHILE_GAIN = 1.08
 
 
+@torch.no_grad()
 def measure_pack_size(question: PackSizeQuestion) -> int:
     """Return the number of members beyond which a pack trains no more members a second.
 
@@ -51,15 +52,14 @@ def _members_per_second(
     ]
     examples = len(data.train.labels)
     batch = torch.arange(min(recipe.batch_size, examples), device=device)[None]
-    with torch.inference_mode():
-        chunk = Chunk(members, recipe, data, device)
-        chunk.train_step(batch, None)
-        seconds = []
-        for _ in range(REPEATS):
-            started = time.perf_counter()
-            for _ in range(STEPS):
-                chunk.train_step(batch, None)
-            if device.type == "cuda":
-                torch.cuda.synchronize(device)
-            seconds.append(time.perf_counter() - started)
+    chunk = Chunk(members, recipe, data, device)
+    chunk.train_step(batch, None)
+    seconds = []
+    for _ in range(REPEATS):
+        started = time.perf_counter()
+        for _ in range(STEPS):
+            chunk.train_step(batch, None)
+        if device.type == "cuda":
+            torch.cuda.synchronize(device)
+        seconds.append(time.perf_counter() - started)
     return size * STEPS / min(seconds)

@@ -20,6 +20,7 @@ from archloss.spaces.resident import ResidentData, load_resident
 CPU_CHUNK_ELEMENTS = 262_144
 
 
+@torch.no_grad()
 def train_pack(pack: Pack) -> PackReport:
     """Train every member from where it stands up to and with epoch `pack.until_epoch`.
 
@@ -116,10 +117,9 @@ def _train_chunk(
 def _run_epochs(
     members: Sequence[Member], pack: Pack, data: ResidentData, device: torch.device
 ) -> Chunk:
-    with torch.inference_mode():
-        chunk = Chunk(members, pack.recipe, data, device)
-        while chunk.epochs_done < pack.until_epoch and bool(chunk.finite.any()):
-            chunk.train_epoch()
+    chunk = Chunk(members, pack.recipe, data, device)
+    while chunk.epochs_done < pack.until_epoch and bool(chunk.finite.any()):
+        chunk.train_epoch()
     return chunk
 
 
