@@ -1,0 +1,36 @@
+"""The command `delete`: takes a study out of the database, after asking."""
+
+import contextlib
+import sys
+from typing import Annotated
+
+import typer
+
+from archloss.search.cli.options import Folder, Storage, StudyName
+from archloss.search.cli.studies import open_database
+from archloss.search.report import LANDSCAPE_FILE
+
+
+def delete(
+    study: StudyName,
+    yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False,
+    storage: Storage = None,
+    folder: Folder = None,
+) -> None:
+    """Delete a study: all its trials, and its picture. Asks first; there is no way back."""
+    with open_database(storage, folder) as (database, home):
+        counts = database.count_states(database.get_study(study).study_id)
+        if not yes:
+            _ask(study, sum(counts.values()))
+        database.delete_study(study)
+    (home / study / LANDSCAPE_FILE).unlink(missing_ok=True)
+    with contextlib.suppress(OSError):  # not there, or it holds what is not ours to delete
+        (home / study).rmdir()
+    typer.echo(f"study {study!r} is deleted", err=True)
+
+
+def _ask(study: str, trials: int) -> None:
+    if not sys.stdin.isatty():
+        raise typer.BadParameter("nobody is there to ask: say --yes if you mean it")
+    question = f"Delete study {study!r} with its {trials} trials, for good?"
+    typer.confirm(question, abort=True, err=True)

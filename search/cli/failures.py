@@ -1,0 +1,53 @@
+"""Errors become one line on the terminal and an exit code."""
+
+import contextlib
+from typing import Any
+
+import typer
+from rich.console import Console
+from rich.text import Text
+from typer.core import TyperGroup
+
+from archloss.spaces.errors import ArchlossError
+
+FAILED = 1
+BAD_INPUT = 2
+INTERRUPTED = 130
+# Classes by name: their modules load what most commands never need.
+_WHILE_RUNNING = {"OSError", "StorageError", "StudyStoppedError", "WorkerLostError"}
+
+
+class FailureGroup(TyperGroup):
+    """Runs a command, and says in one line what went wrong; `--debug` lets errors through."""
+
+    def invoke(self, ctx: Any) -> Any:
+        """Run the command that `ctx` names."""
+        try:
+            return super().invoke(ctx)
+        except KeyboardInterrupt:
+            say_error("stopped at once; the next launch of the study takes up what was running")
+            raise typer.Exit(INTERRUPTED) from None
+        except (ArchlossError, OSError) as error:
+            if ctx.params["debug"] or isinstance(error, BrokenPipeError):
+                raise
+            say_error(describe(error))
+            raise typer.Exit(choose_exit_code(error)) from None
+
+
+def say_error(message: str) -> None:
+    """Print "error: ..." to standard error, in red where it can be."""
+    with contextlib.suppress(OSError):  # nobody listens
+        Console(stderr=True).print(Text(f"error: {message}", style="red"), soft_wrap=True)
+
+
+def describe(error: Exception) -> str:
+    """Return what the error says, and which file it is about if the system raised it."""
+    if isinstance(error, OSError) and error.filename is not None:
+        return f"{error.filename}: {error.strerror}"
+    return "\n".join([str(error), *getattr(error, "__notes__", [])])
+
+
+def choose_exit_code(error: Exception) -> int:
+    """Return 1 for what went wrong while running, 2 for what the user asked for."""
+    kinds = {kind.__name__ for kind in type(error).__mro__}
+    return FAILED if kinds & _WHILE_RUNNING else BAD_INPUT
