@@ -41,7 +41,7 @@ class Observer(Protocol):
         """Something a person should know, in one sentence."""
 
     def on_end(self, progress: Progress) -> None:
-        """The launch has ended, at its budget or before; nothing of it is running any more."""
+        """The launch has ended, at its budget or paused; an exception ends it without this call."""
 
 
 class SilentObserver:

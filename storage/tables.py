@@ -1,90 +1,111 @@
-"""Our tables, beside Optuna's in the same database.
+"""The tables of archloss, which stand beside Optuna's in the same database.
 
-They refer to Optuna's studies and trials by id, without foreign keys: deleting a study with
-Optuna's own tools must go on working. Rows that are left over then are swept when the next
-study is made, for a database may give the same ids again.
+archloss_schema   one row: the version of these tables
+archloss_studies  what a study was launched with
+archloss_leases   a row per driver that ever worked on a study, with its heartbeat
+archloss_trials   who runs a trial (`lease_id`; empty while it is paused or finished), how it ended
+archloss_curves   one metric of one replicate over the epochs of one rung, float64
+archloss_tests    metrics on the test split, which the search never reads
+archloss_arrays   checkpoints of unfinished trials, weights of the best finished ones
+
+Rows go when Optuna's study or trial goes; SQLite sees to it only for programs that ask it to,
+which plain Optuna does not: a token in both places tells whether a study is still the same one.
 """
 
-from sqlalchemy import (
-    JSON,
-    Column,
-    DateTime,
-    Float,
-    Index,
-    Integer,
-    LargeBinary,
-    MetaData,
-    String,
-    Table,
-    Text,
-)
+import sqlalchemy as sa
 
 SCHEMA_VERSION = 1
 
-metadata = MetaData()
+metadata = sa.MetaData()
 
-versions = Table(
-    "archloss_version",
+
+def _study_key() -> sa.ForeignKey:
+    return sa.ForeignKey("studies.study_id", ondelete="CASCADE")
+
+
+def _trial_key() -> sa.ForeignKey:
+    return sa.ForeignKey("trials.trial_id", ondelete="CASCADE")
+
+
+# Optuna makes and owns these two; here they only give our foreign keys something to point at.
+sa.Table("studies", metadata, sa.Column("study_id", sa.Integer, primary_key=True))
+sa.Table("trials", metadata, sa.Column("trial_id", sa.Integer, primary_key=True))
+
+schema = sa.Table(
+    "archloss_schema",
     metadata,
-    Column("id", Integer, primary_key=True, autoincrement=False),
-    Column("schema_version", Integer, nullable=False),
-    Column("archloss_version", String(64), nullable=False),
+    sa.Column("schema_id", sa.Integer, primary_key=True, autoincrement=False),
+    sa.Column("version", sa.Integer, nullable=False),
 )
 
-studies = Table(
+studies = sa.Table(
     "archloss_studies",
     metadata,
-    Column("study_id", Integer, primary_key=True, autoincrement=False),
-    Column("spec", Text, nullable=False),
-    Column("digest", String(64), nullable=False),
-    Column("fingerprint", String(64), nullable=False),
-    Column("environment", JSON, nullable=False),
-    Column("created_at", DateTime, nullable=False),  # naive UTC, as Optuna's times are
+    sa.Column("study_id", sa.Integer, _study_key(), primary_key=True, autoincrement=False),
+    sa.Column("token", sa.String(64), nullable=False),
+    sa.Column("spec", sa.Text, nullable=False),
+    sa.Column("digest", sa.String(128), nullable=False),
+    sa.Column("fingerprint", sa.String(128), nullable=False),
+    sa.Column("environment", sa.Text, nullable=False),
+    sa.Column("created_at", sa.DateTime, nullable=False),
+    sa.Column("locked_by", sa.Integer),
 )
 
-leases = Table(
+leases = sa.Table(
     "archloss_leases",
     metadata,
-    Column("lease_id", Integer, primary_key=True),
-    Column("study_id", Integer, nullable=False, index=True),
-    Column("host", String(255), nullable=False),
-    Column("pid", Integer, nullable=False),
-    Column("process_started", Float(precision=53), nullable=False),  # seconds since 1970
-    Column("renewed_at", Float(precision=53), nullable=False),  # seconds since 1970
+    sa.Column("lease_id", sa.Integer, primary_key=True),
+    sa.Column("study_id", sa.Integer, _study_key(), nullable=False, index=True),
+    sa.Column("host", sa.String(512), nullable=False),
+    sa.Column("pid", sa.Integer, nullable=False),
+    sa.Column("process_started_s", sa.Float(53), nullable=False),
+    sa.Column("renewed_s", sa.Float(53), nullable=False),
+    sa.Column("closed", sa.Boolean, nullable=False),
+    sqlite_autoincrement=True,
 )
 
-trials = Table(
+trials = sa.Table(
     "archloss_trials",
     metadata,
-    Column("trial_id", Integer, primary_key=True, autoincrement=False),
-    Column("study_id", Integer, nullable=False, index=True),
-    Column("lease_id", Integer),  # the driver that is running it
-    Column("outcome", String(32)),
-    Column("message", Text),
-    Column("seconds", Float(precision=53), nullable=False, default=0.0),
-    Column("test", JSON),
+    sa.Column("trial_id", sa.Integer, _trial_key(), primary_key=True, autoincrement=False),
+    sa.Column("study_id", sa.Integer, _study_key(), nullable=False, index=True),
+    sa.Column("lease_id", sa.Integer),
+    sa.Column("outcome", sa.String(32)),
+    sa.Column("message", sa.Text),
+    sa.Column("seconds", sa.Float(53)),
 )
 
-curves = Table(
+curves = sa.Table(
     "archloss_curves",
     metadata,
-    Column("trial_id", Integer, primary_key=True, autoincrement=False),
-    Column("replicate", Integer, primary_key=True, autoincrement=False),
-    Column("metric", String(64), primary_key=True),
-    Column("first_epoch", Integer, primary_key=True, autoincrement=False),
-    Column("numbers", LargeBinary, nullable=False),  # little-endian float64
+    sa.Column("trial_id", sa.Integer, _trial_key(), primary_key=True, autoincrement=False),
+    sa.Column("replicate", sa.Integer, primary_key=True, autoincrement=False),
+    sa.Column("metric", sa.String(64), primary_key=True),
+    sa.Column("first_epoch", sa.Integer, primary_key=True, autoincrement=False),
+    sa.Column("epoch_values", sa.LargeBinary, nullable=False),
+    sqlite_with_rowid=False,
 )
 
-# A replicate's state: "checkpoint" of a trial that goes on, "weights" of one of the best.
-states = Table(
-    "archloss_states",
+tests = sa.Table(
+    "archloss_tests",
     metadata,
-    Column("trial_id", Integer, primary_key=True, autoincrement=False),
-    Column("kind", String(16), primary_key=True),
-    Column("replicate", Integer, primary_key=True, autoincrement=False),
-    Column("study_id", Integer, nullable=False),
-    Column("epochs_done", Integer, nullable=False),
-    Column("steps", Integer, nullable=False),
-    Column("arrays", LargeBinary, nullable=False),  # safetensors
-    Index("ix_archloss_states_study_kind", "study_id", "kind"),
+    sa.Column("trial_id", sa.Integer, _trial_key(), primary_key=True, autoincrement=False),
+    sa.Column("replicate", sa.Integer, primary_key=True, autoincrement=False),
+    sa.Column("metric", sa.String(64), primary_key=True),
+    sa.Column("metric_value", sa.LargeBinary, nullable=False),
+    sqlite_with_rowid=False,
 )
+
+arrays = sa.Table(
+    "archloss_arrays",
+    metadata,
+    sa.Column("trial_id", sa.Integer, _trial_key(), primary_key=True, autoincrement=False),
+    sa.Column("kind", sa.String(16), primary_key=True),
+    sa.Column("replicate", sa.Integer, primary_key=True, autoincrement=False),
+    sa.Column("epochs_done", sa.Integer, nullable=False),
+    sa.Column("steps", sa.Integer, nullable=False),
+    sa.Column("content", sa.LargeBinary, nullable=False),
+)
+
+OURS = tuple(table for table in metadata.sorted_tables if table.name.startswith("archloss_"))
+OF_A_TRIAL = (trials, curves, tests, arrays)
