@@ -1,6 +1,5 @@
 """Makes data sets of arrays: X and y in an npz file, or handed over by a function."""
 
-import pickle
 import zipfile
 from pathlib import Path
 from typing import Any
@@ -20,16 +19,16 @@ def read_npz(path: Path) -> tuple[npt.NDArray[Any], npt.NDArray[Any]]:
         raise DataError(
             f"an npz file must hold X and y, but {name!r} is empty: check how it was written"
         )
-    try:
-        archive = np.load(path, allow_pickle=False)
-    except (ValueError, EOFError, OSError, zipfile.BadZipFile, pickle.UnpicklingError) as error:
-        raise _unreadable(name) from error
-    if not isinstance(archive, np.lib.npyio.NpzFile):
-        raise _unreadable(name)
-    with archive:
+    with path.open("rb") as file:
+        try:
+            archive = np.load(file, allow_pickle=False)
+        except (ValueError, EOFError, OSError, zipfile.BadZipFile) as error:
+            raise _unreadable(name) from error
+        if not isinstance(archive, np.lib.npyio.NpzFile):
+            raise _unreadable(name)
         for key in ("X", "y"):
             if key not in archive.files:
-                found = ", ".join(repr(file) for file in archive.files) or "nothing"
+                found = ", ".join(repr(member) for member in archive.files) or "nothing"
                 raise DataError(
                     f"an npz file must hold arrays named X and y, but {name!r} has no {key!r}; "
                     f"it holds {found}: write it with numpy.savez({path.name!r}, X=X, y=y)"

@@ -86,7 +86,7 @@ def _refuse_target(name: str, target: str | None) -> None:
 
 def _unknown(name: str) -> DataError:
     known = [info.name for info in list_datasets()]
-    if Path(name).expanduser().exists():
+    if Path(name).expanduser().is_file():
         return DataError(
             f"a data file must end in one of {', '.join(_SUFFIXES)}, but got {name!r}: convert "
             "it, or load it with a function of your own and name that as module:function"

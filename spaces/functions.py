@@ -3,6 +3,8 @@
 import importlib
 import re
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -27,6 +29,23 @@ def load_function_dataset(name: str, target: str | None) -> Dataset:
     a name too, or a vector of labels. The module is looked for in the current folder, then as
     installed. Raises DataError for what is missing, raised or returned otherwise.
     """
+    with _current_folder_first():
+        made = _call(name)
+    return _make_dataset(made, target, name)
+
+
+@contextmanager
+def _current_folder_first() -> Iterator[None]:
+    """Let Python find modules in the current folder, as it does for a script that lies there."""
+    folder = str(Path.cwd())
+    sys.path.insert(0, folder)
+    try:
+        yield
+    finally:
+        sys.path.remove(folder)
+
+
+def _call(name: str) -> Any:
     module_name, function_name = name.split(":")
     module = _import_module(module_name, name)
     function = getattr(module, function_name, None)
@@ -37,7 +56,7 @@ def load_function_dataset(name: str, target: str | None) -> Dataset:
             f"{function_name!r}; it has {', '.join(functions) or 'none at all'}"
         )
     try:
-        made = function()
+        return function()
     except DataError:
         raise
     except Exception as error:
@@ -45,7 +64,6 @@ def load_function_dataset(name: str, target: str | None) -> Dataset:
             f"{name!r} must return data when called without arguments, but it raised "
             f"{type(error).__name__}: {error}"
         ) from error
-    return _make_dataset(made, target, name)
 
 
 def _make_dataset(made: Any, target: str | None, name: str) -> Dataset:
@@ -87,8 +105,6 @@ def _make_frame_dataset(table: Any, target: Any, name: str) -> Dataset:
 
 
 def _import_module(module: str, name: str) -> ModuleType:
-    folder = str(Path.cwd())
-    sys.path.insert(0, folder)
     try:
         return importlib.import_module(module)
     except ModuleNotFoundError as error:
@@ -96,12 +112,11 @@ def _import_module(module: str, name: str) -> ModuleType:
             raise _import_failed(module, name, error) from error
         raise DataError(
             f"{name!r} must name a module in the current folder or an installed one, but there "
-            f"is no module {error.name!r} ({folder}): check the name, or change the folder"
+            f"is no module {error.name!r} ({str(Path.cwd())!r}): check the name, or change the "
+            "folder"
         ) from error
     except Exception as error:
         raise _import_failed(module, name, error) from error
-    finally:
-        sys.path.remove(folder)
 
 
 def _import_failed(module: str, name: str, error: Exception) -> DataError:

@@ -21,7 +21,6 @@ Values = Mapping[str, int | float]
 _CALIBRATION_EXAMPLES = 10_000
 _DECIMALS = 6  # hides the last bits, in which machines differ, so that fingerprints agree
 _SEED = Parameter(name="seed", default=0, low=0, high=2**31 - 1)
-_EXAMPLES = Parameter(name="examples", default=3000, low=10, high=10_000_000)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -151,7 +150,7 @@ _SPIRALS = Generated(
         Parameter(name="classes", default=3, low=2, high=100),
         Parameter(name="turns", default=2.0, low=0.0, high=20.0),
         Parameter(name="noise", default=0.5, low=0.0, high=10.0),
-        _EXAMPLES,
+        Parameter(name="examples", default=3000, low=10, high=10_000_000),
         _SEED,
         LABEL_NOISE,
     ),
@@ -160,8 +159,8 @@ _SPIRALS = Generated(
 _TEACHER = Generated(
     info=DatasetInfo(
         name="teacher",
-        examples=3000,
-        features=20,
+        examples=5000,
+        features=5,
         classes=4,
         description=(
             "Normal inputs labelled by a random network, with label noise; smallest possible "
@@ -170,11 +169,11 @@ _TEACHER = Generated(
     ),
     parameters=(
         Parameter(name="classes", default=4, low=2, high=100),
-        Parameter(name="features", default=20, low=1, high=10_000),
+        Parameter(name="features", default=5, low=1, high=10_000),
         Parameter(name="depth", default=2, low=0, high=64),
         Parameter(name="width", default=32, low=1, high=4096),
         Parameter(name="noise", default=0.1, low=0.0, high=0.99),
-        _EXAMPLES,
+        Parameter(name="examples", default=5000, low=10, high=10_000_000),
         _SEED,
         LABEL_NOISE,
     ),

@@ -99,7 +99,7 @@ def _stratify(
 def _allocate(counts: npt.NDArray[np.int64], fraction: float) -> npt.NDArray[np.int64]:
     """Share `fraction` of all examples over the classes: by whole quotas, then by remainders."""
     quotas = counts * fraction
-    shares = np.floor(quotas).astype(np.int64)
+    shares: npt.NDArray[np.int64] = np.floor(quotas).astype(np.int64)
     left = round(float(quotas.sum())) - int(shares.sum())
     by_remainder = np.argsort(shares - quotas, kind="stable")
     shares[by_remainder[:left]] += 1

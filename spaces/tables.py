@@ -2,7 +2,7 @@
 
 import difflib
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -22,7 +22,7 @@ _MOST_CATEGORIES_OF_FEW_ROWS = 50
 _MOST_CATEGORIES = 1000
 
 _NUMBERS = {"boolean", "integer", "floating", "mixed-integer-float", "decimal", "empty"}
-_TEXT = {"string", "mixed-integer", "categorical"}
+_TEXT = {"string", "mixed-integer"}
 
 
 def read_table(path: Path) -> "pd.DataFrame":
@@ -35,7 +35,7 @@ def read_table(path: Path) -> "pd.DataFrame":
         if path.name.lower().endswith(PARQUET_SUFFIXES):
             table = pd.read_parquet(path)
         else:
-            table = pd.read_csv(path, low_memory=False, float_precision="round_trip")
+            table = pd.read_csv(path, low_memory=False, float_precision=_exact(pd.__version__))
     except pd.errors.EmptyDataError:
         raise _empty_file(path) from None
     except (ValueError, OSError, EOFError) as error:  # both parsers' errors are ValueErrors
@@ -80,16 +80,16 @@ def _encode_column(
     """Return numbers and no categories, or codes and their categories; NaN is missing."""
     import pandas as pd
 
-    if pd.api.types.is_numeric_dtype(column) and not pd.api.types.is_complex_dtype(column):
+    categorical = isinstance(column.dtype, pd.CategoricalDtype)
+    numeric = pd.api.types.is_numeric_dtype(column) and not pd.api.types.is_complex_dtype(column)
+    if numeric and not categorical:
         return column.to_numpy(dtype=np.float64, na_value=np.nan), ()
     values = column.astype(object)
     present = values.notna()
     kind = pd.api.types.infer_dtype(values, skipna=True)
-    if isinstance(column.dtype, pd.CategoricalDtype) and kind in _TEXT | _NUMBERS:
-        kind = "categorical"
-    if kind in _NUMBERS:
+    if kind in _NUMBERS and not categorical:
         return values.where(present, np.nan).to_numpy(dtype=np.float64), ()
-    if kind not in _TEXT:
+    if kind not in _NUMBERS | _TEXT:
         raise DataError(
             f"columns of {dataset!r} must hold numbers, text or booleans, but {name!r} holds "
             f"{kind} values such as {values[present].iloc[0]!r}: turn them into numbers or text, "
@@ -98,7 +98,7 @@ def _encode_column(
     text = values[present].map(str)
     codes = np.full(len(values), np.nan)
     codes[present.to_numpy()], categories = pd.factorize(text, sort=True)
-    if kind != "categorical":
+    if not categorical:
         _refuse_free_text(text, name, dataset)
     return codes, tuple(str(category) for category in categories)
 
@@ -144,6 +144,12 @@ def _check_target(columns: list[str], target: str | None, name: str) -> str:
         f"`target` must be a column of {name!r}, but {target!r} is not: {hint}Its columns are "
         f"{shown}"
     )
+
+
+def _exact(pandas_version: str) -> Literal["round_trip"] | None:
+    """Return what makes pandas read numbers exactly; from 3.1 on it does, and wants no option."""
+    major, minor = pandas_version.split(".")[:2]
+    return None if (int(major), int(minor)) >= (3, 1) else "round_trip"
 
 
 def _drop_written_index(table: "pd.DataFrame") -> "pd.DataFrame":
