@@ -62,6 +62,12 @@ def openml_cache(tmp_path, monkeypatch):
         "md5_checksum": hashlib.md5(ARFF.encode()).hexdigest(),
     }
     put("api/v1/json/data/7", {"data_set_description": description})
+    sparse = description | {"id": "8", "format": "Sparse_ARFF"}
+    put(
+        "api/v1/json/data/list/data_name/sparse/limit/2/data_version/1",
+        {"data": {"dataset": [{"did": 8}]}},
+    )
+    put("api/v1/json/data/8", {"data_set_description": sparse})
     columns = [
         describe_column(0, "size", "numeric", number_of_missing_values="3"),
         describe_column(1, "colour", "nominal", nominal_values=["blue", "red"]),
@@ -124,6 +130,12 @@ def test_openml_without_a_target_is_refused(openml_cache):
     put("api/v1/json/data/features/7", {"data_features": {"feature": columns}})
     with pytest.raises(DataError, match="must have one target, but OpenML names 0: set `target`"):
         load_dataset("openml:toy@2")
+
+
+@pytest.mark.usefixtures("openml_cache")
+def test_sparse_openml_is_refused():
+    with pytest.raises(DataError, match=r"'openml:sparse@1' must be .* a table .* \(Sparse ARFF"):
+        load_dataset("openml:sparse@1")
 
 
 @pytest.mark.parametrize("name", ["openml:", "openml:toy@", "openml:toy@new", "openml:toy@0"])
