@@ -81,7 +81,9 @@ def _open_ledger(run: Run, rungs: tuple[int, ...]) -> Ledger:
 
     mirror = Mirror(
         run.study.name,
-        sampler=make_sampler(spec),
+        sampler=make_sampler(
+            spec, already=sum(run.database.count_states(run.study.study_id).values())
+        ),
         pruner=make_pruner(spec),
         distributions=to_distributions(dimensions),
     )
