@@ -1,5 +1,6 @@
 """Run a study: put its spec, the database and an executor together, and work."""
 
+import statistics
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
@@ -67,11 +68,12 @@ def run_study(run: Run, executor: Executor, observer: Observer) -> None:
         minutes=spec.minutes,
         train=run.jobs.train,
     )
-    loop = Loop(_open_ledger(run, rungs), plan, executor, observer)
+    ledger = _make_ledger(run, rungs, already=sum(counts.values()))
+    loop = Loop(ledger, plan, executor, observer)
     loop.run(lambda resumed: observer.on_start(spec, resumed))
 
 
-def _open_ledger(run: Run, rungs: tuple[int, ...]) -> Ledger:
+def _make_ledger(run: Run, rungs: tuple[int, ...], *, already: int) -> Ledger:
     spec = run.spec
     dimensions = spec.dimensions()
     space = SPACES[spec.space.name]
@@ -81,9 +83,7 @@ def _open_ledger(run: Run, rungs: tuple[int, ...]) -> Ledger:
 
     mirror = Mirror(
         run.study.name,
-        sampler=make_sampler(
-            spec, already=sum(run.database.count_states(run.study.study_id).values())
-        ),
+        sampler=make_sampler(spec, already=already),
         pruner=make_pruner(spec),
         distributions=to_distributions(dimensions),
     )
@@ -99,22 +99,29 @@ def _open_ledger(run: Run, rungs: tuple[int, ...]) -> Ledger:
 
 
 def _choose_pack_sizes(run: Run, executor: Executor, *, left: int | None) -> dict[int, int]:
-    """Return the trials in a pack for each width: as asked for, or measured on a worker."""
+    """Return the trials in a pack for each width: as asked for, or measured by the workers."""
     spec = run.spec
-    recipe = spec.make_recipe()
+    replicates = spec.recipe.replicates
     dimensions = spec.dimensions()
     sizes = {}
     for width in _list_widths(dimensions["width"]):
         if spec.workers.pack == "auto":
-            design = _make_deepest(spec, dimensions, width)
-            question = PackSizeQuestion(recipe=recipe, design=design, device=spec.workers.device)
-            members = executor.submit(run.jobs.measure, question).result()
-            trials = max(1, members // recipe.replicates)
+            members = _measure(run, executor, _make_deepest(spec, dimensions, width))
+            trials = max(1, members // replicates)
             size = limit_pack_size(trials, budget=spec.trials, slots=executor.slots)
         else:
-            size = max(1, spec.workers.pack // recipe.replicates)
+            size = max(1, spec.workers.pack // replicates)
         sizes[width] = even_out(size, left=left, slots=executor.slots)
     return sizes
+
+
+def _measure(run: Run, executor: Executor, design: Design) -> int:
+    """Let all workers measure at the same time, as they will train: they share the machine."""
+    question = PackSizeQuestion(
+        recipe=run.spec.make_recipe(), design=design, device=run.spec.workers.device
+    )
+    answers = [executor.submit(run.jobs.measure, question) for _ in range(executor.slots)]
+    return statistics.median_low(answer.result() for answer in answers)
 
 
 def _list_widths(dimension: Dimension) -> list[int]:
