@@ -1,27 +1,31 @@
-"""Arrays as bytes and back: safetensors for named arrays, little-endian float64 for curves."""
+"""Arrays as bytes and back: safetensors for states, plain float64 for curves; never pickle."""
 
 from collections.abc import Mapping, Sequence
+from typing import cast
 
 import numpy as np
 import numpy.typing as npt
-from safetensors.numpy import load, save
+import safetensors.numpy
+
+Arrays = Mapping[str, npt.NDArray[np.floating]]
 
 
-def pack_arrays(arrays: Mapping[str, npt.NDArray[np.floating]]) -> bytes:
-    """Return named arrays as the bytes of a safetensors file."""
-    return bytes(save({name: np.ascontiguousarray(array) for name, array in arrays.items()}))
+def pack_arrays(arrays: Arrays) -> bytes:
+    """Return named arrays as one safetensors blob; shapes and types are kept."""
+    contiguous = {name: np.asarray(array, order="C") for name, array in arrays.items()}
+    return bytes(safetensors.numpy.save(contiguous))
 
 
-def unpack_arrays(data: bytes) -> dict[str, npt.NDArray[np.floating]]:
-    """Return the arrays that `pack_arrays` was given."""
-    return dict(load(data))
+def unpack_arrays(blob: bytes) -> Arrays:
+    """Return what `pack_arrays` was given."""
+    return cast(Arrays, safetensors.numpy.load(blob))
 
 
-def pack_numbers(numbers: Sequence[float]) -> bytes:
-    """Return numbers as little-endian float64."""
-    return np.asarray(numbers, dtype="<f8").tobytes()
+def pack_values(values: Sequence[float]) -> bytes:
+    """Return numbers as little-endian float64, infinities and NaN included."""
+    return np.asarray(values, dtype="<f8").tobytes()
 
 
-def unpack_numbers(data: bytes) -> tuple[float, ...]:
-    """Return the numbers that `pack_numbers` was given."""
-    return tuple(np.frombuffer(data, dtype="<f8").tolist())
+def unpack_values(blob: bytes) -> list[float]:
+    """Return what `pack_values` was given."""
+    return cast(list[float], np.frombuffer(blob, dtype="<f8").tolist())

@@ -1,19 +1,22 @@
-"""One database: Optuna's tables and ours, asked and told in packs of trials.
+"""One database: Optuna's tables and ours behind one door, a transaction for each call."""
 
-Every method is one transaction: it happens whole, or, where it raises, not at all.
-"""
-
+import contextlib
 import difflib
-from collections.abc import Mapping, Sequence
+import json
+import math
+import secrets
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
-from optuna.storages import BaseStorage
-from sqlalchemy import Connection, insert, select
+import optuna
+import sqlalchemy as sa
+from optuna.storages import BaseStorage, RDBStorage
 
 from archloss.spaces.outcome import Outcome
-from archloss.storage import leases, optuna_tables, ours, tables
-from archloss.storage.connection import BUSY_TIMEOUT_S, open_engine, transaction
+from archloss.storage import leases, results, tables
+from archloss.storage.dialects import BUSY_TIMEOUT_S, explained, open_engine, read_url, writing
 from archloss.storage.errors import StorageError, StudyExistsError, StudyNotFoundError
+from archloss.storage.optuna_trials import OptunaStudy, OptunaTables, OptunaTrial, read_clock
 from archloss.storage.records import (
     Checkpoint,
     Curve,
@@ -25,33 +28,49 @@ from archloss.storage.records import (
     TrialStateName,
     TrialTell,
 )
-from archloss.storage.schema import make_tables
+from archloss.storage.schema import open_optuna, open_tables
 
 __all__ = ["Database", "StorageError", "StudyExistsError", "StudyNotFoundError"]
 
-_COUNTED: tuple[TrialStateName, ...] = ("RUNNING", "WAITING", "COMPLETE", "PRUNED")
-
 
 class Database:
-    """Studies and their trials behind one URL; opening it makes or checks the tables.
+    """The studies at one URL. Any number of threads and processes may use it at once.
 
-    Raises StorageError where the database cannot be opened, read or written. May be used from
-    several threads.
+    `busy_timeout_s` is how long a call waits for other writers. `notes` are what a person should
+    know about this database. Every method may raise StorageError.
     """
 
     def __init__(self, url: str, *, busy_timeout_s: float = BUSY_TIMEOUT_S) -> None:
-        self._url = url
+        self._url = read_url(url)
         self._busy_timeout_s = busy_timeout_s
-        self._engine = open_engine(url, busy_timeout_s=busy_timeout_s)
-        make_tables(self._engine, url, busy_timeout_s=busy_timeout_s)
+        self._engine = open_engine(self._url, busy_timeout_s=busy_timeout_s)
+        self._rdb: RDBStorage | None = None
+        self._optuna: OptunaTables
+        try:
+            with explained(self._url):
+                self._optuna, self.notes = open_tables(self._engine, busy_timeout_s=busy_timeout_s)
+        except BaseException:
+            self._engine.dispose()
+            raise
+
+    def __repr__(self) -> str:
+        return f"Database({self._url.render_as_string(hide_password=True)!r})"
 
     def close(self) -> None:
-        """Close all connections."""
+        """Let go of all connections."""
+        self._optuna.close()
         self._engine.dispose()
+        if self._rdb is not None:
+            self._rdb.remove_session()
+            self._rdb.engine.dispose()
 
     def optuna_storage(self) -> BaseStorage:
-        """Return an ordinary Optuna storage on the same database."""
-        return optuna_tables.open_optuna_storage(self._url, busy_timeout_s=self._busy_timeout_s)
+        """Return an ordinary Optuna storage on the same database, which caches what it read."""
+        if self._rdb is None:
+            with explained(self._url):
+                self._rdb = open_optuna(self._engine, busy_timeout_s=self._busy_timeout_s)
+            self._cached = optuna.storages.get_storage(self._rdb)
+        return self._cached
 
     def create_study(
         self,
@@ -62,241 +81,285 @@ class Database:
         fingerprint: str,
         environment: Mapping[str, str],
     ) -> StudyRecord:
-        """Write a new study, to be minimised; raise StudyExistsError if the name is taken."""
-        with transaction(self._engine, write=True) as connection:
-            if optuna_tables.find_study(connection, name) is not None:
+        """Make a study that is minimised, or raise StudyExistsError."""
+        token = secrets.token_hex(16)
+        created_at = read_clock()
+        with explained(self._url), self._optuna.changing(self._engine, None, None) as connection:
+            study_id = self._optuna.create_study(connection, name, token)
+            if study_id is None:
                 raise StudyExistsError(
-                    f"a study must have a name of its own, but there is one called {name!r} "
-                    "already: choose another with --name"
+                    f"a study named {name!r} is in the database already; choose another name"
                 )
-            ours.sweep_orphans(connection)
-            study_id = optuna_tables.insert_study(connection, name)
-            row: dict[str, Any] = {
+            results.remove_leftovers(connection, study_id)
+            row = {
                 "study_id": study_id,
+                "token": token,
                 "spec": spec,
                 "digest": digest,
                 "fingerprint": fingerprint,
-                "environment": dict(environment),
-                "created_at": optuna_tables.utc_now(),
+                "environment": json.dumps(dict(environment)),
+                "created_at": created_at,
             }
-            connection.execute(insert(tables.studies).values(row))
-        return StudyRecord(name=name, **row)
+            connection.execute(sa.insert(tables.studies), [row])
+        return StudyRecord(
+            study_id=study_id,
+            name=name,
+            spec=spec,
+            digest=digest,
+            fingerprint=fingerprint,
+            environment=environment,
+            created_at=created_at,
+        )
 
     def get_study(self, name: str) -> StudyRecord:
-        """Return a study that archloss made; raise StudyNotFoundError if there is none."""
-        with transaction(self._engine, write=False) as connection:
-            study_id = optuna_tables.find_study(connection, name)
-            columns = tables.studies.c
-            row = connection.execute(
-                select(tables.studies).where(columns.study_id == study_id)
-            ).one_or_none()
-            if row is None:
-                raise self._not_found(connection, name, exists=study_id is not None)
-        return StudyRecord(name=name, **row._mapping)
+        """Return a study of ours, or raise StudyNotFoundError naming the nearest there is."""
+        with explained(self._url), self._engine.connect() as connection:
+            known = self._optuna.list_studies(connection)
+            ours = self._read_ours(connection, known)
+        for study in known:
+            if study.name == name and study.study_id in ours:
+                return ours[study.study_id]
+        raise StudyNotFoundError(_explain_missing(name, known, ours))
 
     def list_studies(self) -> list[StudySummary]:
-        """Return all studies of the database, other programs' too, oldest first."""
-        with transaction(self._engine, write=False) as connection:
-            names = optuna_tables.read_study_names(connection)
-            columns = tables.studies.c
-            rows = connection.execute(select(columns.study_id, columns.created_at))
-            created = {row.study_id: row.created_at for row in rows}
-            summaries = []
-            for study_id, name in names.items():
-                best = optuna_tables.read_best(connection, study_id, 1)
-                summaries.append(
-                    StudySummary(
-                        name=name,
-                        ours=study_id in created,
-                        counts=optuna_tables.count_states(connection, study_id),
-                        best_value=best[0][2] if best else None,
-                        best_number=best[0][1] if best else None,
-                        created_at=created.get(study_id),
-                    )
-                )
-        return summaries
+        """Return a line for each study in the database, in the order they were made."""
+        with explained(self._url), self._engine.connect() as connection:
+            known = self._optuna.list_studies(connection)
+            ours = self._read_ours(connection, known)
+            return [self._summarise(connection, study, ours) for study in known]
 
     def delete_study(self, name: str) -> None:
-        """Delete a study that archloss made, with all its trials, for good."""
-        study_id = self.get_study(name).study_id
-        with transaction(self._engine, write=True) as connection:
-            ours.delete_study(connection, study_id)
-            optuna_tables.delete_study(connection, study_id)
+        """Delete a study of ours with all its trials, in Optuna's tables and in ours."""
+        study = self.get_study(name)
+        with explained(self._url), self._optuna.changing(self._engine, None, None) as connection:
+            self._optuna.delete_study(connection, study.study_id)
+            results.remove_leftovers(connection, study.study_id)
 
     def open_lease(self, study_id: int) -> int:
-        """Write that this process drives a study; return the lease's id."""
-        with transaction(self._engine, write=True) as connection:
+        """Say that this process works on the study; return the lease's id."""
+        with explained(self._url), writing(self._engine) as connection:
             return leases.open_lease(connection, study_id)
 
     def renew_lease(self, lease_id: int) -> None:
-        """Say that this lease's driver lives; due at least every minute."""
-        with transaction(self._engine, write=True) as connection:
+        """Say that the lease's driver lives; due well within `leases.LEASE_TIMEOUT_S`."""
+        with explained(self._url), writing(self._engine) as connection:
             leases.renew_lease(connection, lease_id)
 
     def close_lease(self, lease_id: int) -> None:
-        """Give a lease back; what runs under it may be taken over at once."""
-        with transaction(self._engine, write=True) as connection:
+        """Say that the driver is done: what it left RUNNING may be taken over at once."""
+        with explained(self._url), writing(self._engine) as connection:
             leases.close_lease(connection, lease_id)
 
     def start_trials(
-        self,
-        study_id: int,
-        lease_id: int,
-        starts: Sequence[TrialStart],
-        *,
-        budget: int | None,
+        self, study_id: int, lease_id: int, starts: Sequence[TrialStart], *, budget: int | None
     ) -> list[TrialHandle]:
-        """Start trials in order, as many as `budget` has room for; return them.
+        """Start as many of the trials as the budget has room for, the first ones.
 
-        What is running, waiting, complete or pruned fills the budget; None has room for all.
+        The budget counts trials that are running, paused or finished, of every driver; not those
+        that failed, nor what another program enqueued.
         """
-        with transaction(self._engine, write=True) as connection:
+        with explained(self._url), self._changing(study_id, lease_id) as connection:
             if budget is not None:
-                counts = optuna_tables.count_states(connection, study_id)
-                room = budget - sum(counts.get(state, 0) for state in _COUNTED)
+                room = budget - self._count_spent(connection, study_id)
                 starts = starts[: max(0, room)]
             if not starts:
                 return []
-            started = optuna_tables.insert_running(connection, study_id, starts)
-            ours.insert_trials(connection, study_id, lease_id, [row[0] for row in started])
-        return [TrialHandle(trial_id=trial_id, number=number) for trial_id, number in started]
+            return self._optuna.start(
+                connection,
+                study_id,
+                starts,
+                lambda ids: results.insert_started(connection, study_id, lease_id, ids),
+            )
 
     def tell(self, lease_id: int, tells: Sequence[TrialTell], *, keep_weights: int) -> set[int]:
-        """Write what came of a rung; return the ids of the trials it was accepted for.
+        """Write what became of trials; return the ids of those that were accepted.
 
-        A trial that is not RUNNING under this lease (it was given up for dead, and another
-        driver has taken it over) is refused: nothing of it is written. Weights are kept of the
-        study's `keep_weights` best trials.
+        A trial that is not RUNNING under the lease is refused whole. Weights are kept of the best
+        `keep_weights` trials of the study.
         """
-        if not tells:
-            return set()
-        with transaction(self._engine, write=True) as connection:
-            study_id = connection.execute(
-                select(tables.leases.c.study_id).where(tables.leases.c.lease_id == lease_id)
-            ).scalar_one_or_none()
-            if study_id is None:
-                return set()
-            running = set(optuna_tables.select_in_state(connection, study_id, ["RUNNING"]))
-            holders = ours.read_holders(connection, [tell.trial_id for tell in tells])
-            accepted = [
-                tell
-                for tell in tells
-                if tell.trial_id in running and holders.get(tell.trial_id) == lease_id
-            ]
-            self._write(connection, study_id, accepted, keep_weights)
-        return {tell.trial_id for tell in accepted}
+        for tell in tells:
+            _check_tell(tell)
+        study_id = self._find_study(lease_id)
+        with explained(self._url), self._changing(study_id, lease_id) as connection:
+            leased = results.find_leased(connection, lease_id, [tell.trial_id for tell in tells])
+            accepted = set(self._optuna.find_running(connection, leased))
+            tells = [tell for tell in tells if tell.trial_id in accepted]
+            if tells:
+                results.write_results(connection, tells)
+                self._optuna.write(connection, tells)
+                results.release(connection, tells)
+            if any(tell.weights for tell in tells):
+                self._drop_weights(connection, study_id, keep_weights)
+        return accepted
 
     def take_over(
         self, study_id: int, lease_id: int
     ) -> list[tuple[TrialRecord, tuple[Checkpoint, ...]]]:
-        """Make trials RUNNING under this lease that are paused, or whose driver is dead.
-
-        Returns them by number, with the checkpoints to go on from (none: from the start). Only
-        trials that archloss started are touched.
-        """
-        with transaction(self._engine, write=True) as connection:
-            live = leases.find_live_leases(connection, study_id)
-            stopped = optuna_tables.select_in_state(connection, study_id, ["RUNNING", "WAITING"])
-            holders = ours.read_holders(connection, stopped)
-            taken = [i for i in stopped if i in holders and holders[i] not in live]
-            optuna_tables.set_states(connection, dict.fromkeys(taken, "RUNNING"))
-            ours.set_holder(connection, taken, lease_id)
-            records = self._read_records(connection, study_id, taken)
-            return [
-                (record, ours.read_states(connection, "checkpoint", record.trial_id))
-                for record in records
+        """Make RUNNING under this lease whatever is paused, or whose driver is dead."""
+        with explained(self._url), self._changing(study_id, lease_id) as connection:
+            unfinished = self._optuna.find_unfinished(connection, study_id)
+            owners = results.read_leases(connection, study_id, set(unfinished))
+            live = leases.find_live(connection, set(owners.values())) | {lease_id}
+            taken = [
+                trial_id
+                for trial_id, owner in owners.items()
+                if unfinished[trial_id] == "WAITING" or owner not in live
             ]
-
-    def count_states(self, study_id: int) -> dict[TrialStateName, int]:
-        """Return how many trials are in each state that occurs."""
-        with transaction(self._engine, write=False) as connection:
-            return optuna_tables.count_states(connection, study_id)
+            if not taken:
+                return []
+            results.set_lease(connection, lease_id, taken)
+            self._optuna.resume(connection, taken)
+            checkpoints = results.read_checkpoints(connection, taken)
+            records = self._read(connection, study_id, taken)
+        return [(record, checkpoints.get(record.trial_id, ())) for record in records]
 
     def read_trials(self, study_id: int) -> list[TrialRecord]:
         """Return all trials of a study, by number."""
-        with transaction(self._engine, write=False) as connection:
-            return self._read_records(connection, study_id, None)
+        with explained(self._url), self._engine.connect() as connection:
+            return self._read(connection, study_id, None)
 
     def read_curves(self, study_id: int, number: int) -> list[Curve]:
-        """Return a trial's curves, by replicate and metric; none for a trial without."""
-        with transaction(self._engine, write=False) as connection:
-            trial_id = optuna_tables.select_trial_id(connection, study_id, number)
-            return [] if trial_id is None else ours.read_curves(connection, trial_id)
+        """Return every metric of every replicate of a trial, at every epoch."""
+        with explained(self._url), self._engine.connect() as connection:
+            return results.read_curves(connection, self._find_trial(connection, study_id, number))
 
     def read_weights(self, study_id: int, number: int) -> tuple[Checkpoint, ...]:
-        """Return a trial's final weights by replicate; none if they were not kept."""
-        with transaction(self._engine, write=False) as connection:
-            trial_id = optuna_tables.select_trial_id(connection, study_id, number)
-            return () if trial_id is None else ours.read_states(connection, "weights", trial_id)
+        """Return a trial's weights, by replicate; none if it is not among the best."""
+        with explained(self._url), self._engine.connect() as connection:
+            return results.read_weights(connection, self._find_trial(connection, study_id, number))
 
-    def read_test(self, study_id: int, number: int) -> dict[int, dict[str, float]]:
-        """Return a completed trial's metrics on the test split, by replicate."""
-        with transaction(self._engine, write=False) as connection:
-            trial_id = optuna_tables.select_trial_id(connection, study_id, number)
-            row = ours.read_trials(connection, study_id).get(-1 if trial_id is None else trial_id)
-        metrics = row.test if row is not None and row.test else {}
-        return {int(replicate): dict(values) for replicate, values in metrics.items()}
+    def read_test(self, study_id: int, number: int) -> Mapping[int, Mapping[str, float]]:
+        """Return a trial's metrics on the test split, by replicate."""
+        with explained(self._url), self._engine.connect() as connection:
+            return results.read_test(connection, self._find_trial(connection, study_id, number))
 
-    def _write(
-        self,
-        connection: Connection,
-        study_id: int,
-        tells: Sequence[TrialTell],
-        keep_weights: int,
-    ) -> None:
-        optuna_tables.insert_intermediates(connection, {t.trial_id: t.intermediate for t in tells})
-        ours.insert_curves(connection, tells)
-        ours.update_trials(connection, tells)
-        checkpoints = {t.trial_id: t.checkpoints for t in tells if t.checkpoints}
-        ours.replace_states(connection, study_id, "checkpoint", checkpoints)
-        changes = {tell.trial_id: tell.state for tell in tells if tell.state is not None}
-        optuna_tables.set_states(connection, changes)
-        finished = [tell for tell in tells if tell.state not in (None, "WAITING")]
-        ours.delete_states(connection, "checkpoint", [tell.trial_id for tell in finished])
-        optuna_tables.insert_values(
-            connection, {t.trial_id: t.value for t in finished if t.value is not None}
+    def count_states(self, study_id: int) -> dict[TrialStateName, int]:
+        """Return how many trials are in each state that any is in."""
+        with explained(self._url), self._engine.connect() as connection:
+            return self._optuna.count_states(connection, study_id)
+
+    def _changing(
+        self, study_id: int, lease_id: int
+    ) -> contextlib.AbstractContextManager[sa.Connection]:
+        return self._optuna.changing(self._engine, study_id, lease_id)
+
+    def _read_ours(
+        self, connection: sa.Connection, known: Sequence[OptunaStudy]
+    ) -> dict[int, StudyRecord]:
+        """Return our part of the studies that are ours, by id."""
+        rows = {row.study_id: row for row in connection.execute(sa.select(tables.studies))}
+        return {
+            study.study_id: _make_study(study.name, rows[study.study_id])
+            for study in known
+            if study.study_id in rows and rows[study.study_id].token == study.token
+        }
+
+    def _summarise(
+        self, connection: sa.Connection, study: OptunaStudy, ours: Mapping[int, StudyRecord]
+    ) -> StudySummary:
+        best = self._optuna.find_best(connection, study)
+        record = ours.get(study.study_id)
+        return StudySummary(
+            name=study.name,
+            ours=record is not None,
+            counts=self._optuna.count_states(connection, study.study_id),
+            best_value=None if best is None else best[0],
+            best_number=None if best is None else best[1],
+            created_at=None if record is None else record.created_at,
         )
-        optuna_tables.insert_user_attributes(
-            connection,
-            {
-                t.trial_id: {"outcome": t.outcome.name if t.outcome else "", "seconds": t.seconds}
-                for t in finished
-            },
-        )
-        weights = {tell.trial_id: tell.weights for tell in finished if tell.weights}
-        if weights:
-            ours.replace_states(connection, study_id, "weights", weights)
-            ours.keep_best_weights(connection, study_id, keep_weights)
 
-    def _read_records(
-        self, connection: Connection, study_id: int, trial_ids: Sequence[int] | None
+    def _count_spent(self, connection: sa.Connection, study_id: int) -> int:
+        """Return how much of the budget is finished, running or paused."""
+        counts = self._optuna.count_states(connection, study_id)
+        spent = sum(counts.get(state, 0) for state in ("RUNNING", "COMPLETE", "PRUNED"))
+        if counts.get("WAITING", 0):
+            states = self._optuna.find_unfinished(connection, study_id)
+            waiting = [trial_id for trial_id, state in states.items() if state == "WAITING"]
+            spent += len(results.read_leases(connection, study_id, waiting))
+        return spent
+
+    def _drop_weights(self, connection: sa.Connection, study_id: int, keep: int) -> None:
+        """Delete the weights of all but the best trials."""
+        weighty = results.find_weighty(connection, study_id)
+        trials = self._optuna.read(connection, study_id, weighty)
+        trials.sort(key=lambda trial: math.inf if trial.value is None else trial.value)
+        results.delete_weights(connection, [trial.trial_id for trial in trials[keep:]])
+
+    def _read(
+        self, connection: sa.Connection, study_id: int, trial_ids: Collection[int] | None
     ) -> list[TrialRecord]:
-        own = ours.read_trials(connection, study_id)
-        records = []
-        for row in optuna_tables.read_rows(connection, study_id, trial_ids):
-            mine = own.get(row["trial_id"])
-            records.append(
-                TrialRecord(
-                    **row,
-                    outcome=Outcome[mine.outcome] if mine and mine.outcome else None,
-                    message=mine.message if mine else None,
-                    seconds=mine.seconds if mine else None,
-                )
-            )
-        return records
+        endings = results.read_endings(connection, study_id)
+        nothing = (None, None, None)
+        return [
+            _make_record(trial, *endings.get(trial.trial_id, nothing))
+            for trial in self._optuna.read(connection, study_id, trial_ids)
+        ]
 
-    def _not_found(self, connection: Connection, name: str, *, exists: bool) -> StudyNotFoundError:
-        if exists:
-            return StudyNotFoundError(
-                f"the study must be one that archloss made, but {name!r} was made by another "
-                "program: open it with Optuna"
-            )
-        known = list(optuna_tables.read_study_names(connection).values())
-        near = difflib.get_close_matches(name, known, n=1)
-        if near:
-            hint = f"did you mean {near[0]!r}?"
-        elif known:
-            hint = f"there are {', '.join(repr(other) for other in known[:8])}"
-        else:
-            hint = "there are none yet; `archloss launch --dataset digits` makes one"
-        return StudyNotFoundError(f"there is no study called {name!r}: {hint}")
+    def _find_study(self, lease_id: int) -> int:
+        with explained(self._url), self._engine.connect() as connection:
+            study_id = leases.find_study(connection, lease_id)
+        if study_id is None:
+            raise StudyNotFoundError(f"the study of lease {lease_id} was deleted meanwhile")
+        return study_id
+
+    def _find_trial(self, connection: sa.Connection, study_id: int, number: int) -> int:
+        trial_id = self._optuna.find_trial(connection, study_id, number)
+        if trial_id is None:
+            raise StorageError(f"the study with the id {study_id} has no trial {number}")
+        return trial_id
+
+
+def _check_tell(tell: TrialTell) -> None:
+    if tell.state == "COMPLETE" and (tell.value is None or math.isnan(tell.value)):
+        raise ValueError(
+            f"a COMPLETE trial must have a value, but {tell.trial_id} got {tell.value}"
+        )
+    if tell.state != "COMPLETE" and tell.value is not None:
+        raise ValueError(f"only a COMPLETE trial has a value, but {tell.trial_id} is {tell.state}")
+
+
+def _explain_missing(
+    name: str, known: Sequence[OptunaStudy], ours: Mapping[int, StudyRecord]
+) -> str:
+    if any(study.name == name for study in known):
+        return (
+            f"study {name!r} is in the database, but another program than archloss made it; "
+            "choose another name"
+        )
+    names = [study.name for study in ours.values()]
+    near = difflib.get_close_matches(name, names, n=1)
+    if near:
+        return f"there is no study {name!r}; did you mean {near[0]!r}?"
+    there = f"there are {', '.join(map(repr, sorted(names)))}" if names else "there are none"
+    return f"there is no study {name!r}; {there}"
+
+
+def _make_study(name: str, row: sa.Row[Any]) -> StudyRecord:
+    return StudyRecord(
+        study_id=row.study_id,
+        name=name,
+        spec=row.spec,
+        digest=row.digest,
+        fingerprint=row.fingerprint,
+        environment=json.loads(row.environment),
+        created_at=row.created_at,
+    )
+
+
+def _make_record(
+    trial: OptunaTrial, outcome: str | None, message: str | None, seconds: float | None
+) -> TrialRecord:
+    return TrialRecord(
+        trial_id=trial.trial_id,
+        number=trial.number,
+        state=trial.state,
+        value=trial.value,
+        outcome=None if outcome is None else Outcome[outcome],
+        message=message,
+        params=trial.params,
+        distributions=trial.distributions,
+        intermediate=trial.intermediate,
+        seconds=seconds,
+        started_at=trial.started_at,
+        finished_at=trial.finished_at,
+    )

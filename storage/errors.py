@@ -1,15 +1,15 @@
-"""The errors of the database, each with its way out; no message holds a password."""
+"""The errors of the database, and of names in it."""
 
 from archloss.spaces.errors import ArchlossError
 
 
 class StorageError(ArchlossError):
-    """The database cannot be opened, read or written."""
+    """The database cannot be opened, or refuses what was asked of it."""
 
 
 class StudyExistsError(ArchlossError):
-    """A study of this name exists already."""
+    """A study of that name is in the database already."""
 
 
 class StudyNotFoundError(ArchlossError):
-    """There is no study of this name that archloss made."""
+    """No study of ours has that name or that id."""

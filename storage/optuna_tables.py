@@ -1,348 +1,439 @@
-"""Optuna's own tables, written and read in bulk: all that is known of them is in this file.
+"""Optuna's own tables, read and written in bulk: all that we know of its private models.
 
-Optuna's calls take a transaction each, which is most of the time once trials are trained in
-packs. The rows written here are those that Optuna 5 writes, so that any reader of Optuna's
-finds an ordinary study. Its schema has had one revision from Optuna 3.2 to 5.0.
+Optuna writes a trial in some hundred statements, each in a transaction; here a pack's rows go in
+a dozen, in one. What is written is what Optuna 5 would have written, so that its readers need not
+know. `load_models` and `read_revision` say whether the tables are the ones known here; where they
+are not, `optuna_slow` does the same through Optuna's public storage.
 """
 
-import datetime
+import contextlib
+import functools
 import json
-from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from typing import Any
 
+import sqlalchemy as sa
 from optuna.distributions import BaseDistribution, distribution_to_json, json_to_distribution
-from optuna.storages import BaseStorage, RDBStorage, get_storage
-from optuna.storages._rdb import models
 from optuna.study import StudyDirection
 from optuna.trial import TrialState
-from sqlalchemy import (
-    Connection,
-    Table,
-    bindparam,
-    delete,
-    func,
-    insert,
-    inspect,
-    select,
-    text,
-    update,
-)
 
-from archloss.storage.connection import insert_or_ignore
-from archloss.storage.errors import StorageError
-from archloss.storage.records import TrialStart, TrialStateName
+from archloss.storage.dialects import insert_ignoring, lock_study, writing
+from archloss.storage.errors import StudyNotFoundError
+from archloss.storage.optuna_trials import (
+    TOKEN_KEY,
+    OptunaStudy,
+    OptunaTrial,
+    make_attributes,
+    read_clock,
+)
+from archloss.storage.records import TrialHandle, TrialStart, TrialStateName, TrialTell
 
 KNOWN_REVISION = "v3.2.0.a"
-_CHUNK = 500  # ids in one IN (...): below the limit of every database
 
-
-def _table(model: Any) -> Table:
-    table: Table = model.__table__
-    return table
-
-
-_studies = _table(models.StudyModel)
-_directions = _table(models.StudyDirectionModel)
-_trials = _table(models.TrialModel)
-_params = _table(models.TrialParamModel)
-_values = _table(models.TrialValueModel)
-_intermediates = _table(models.TrialIntermediateValueModel)
-_user_attributes = _table(models.TrialUserAttributeModel)
-_of_trials = (
-    _params,
-    _values,
-    _intermediates,
-    _user_attributes,
-    _table(models.TrialSystemAttributeModel),
-    _table(models.TrialHeartbeatModel),
+_KNOWN_COLUMNS = {
+    "StudyModel": "study_id study_name",
+    "StudyDirectionModel": "study_direction_id direction study_id objective",
+    "StudyUserAttributeModel": "study_user_attribute_id study_id key value_json",
+    "StudySystemAttributeModel": "study_system_attribute_id study_id key value_json",
+    "TrialModel": "trial_id number study_id state datetime_start datetime_complete",
+    "TrialUserAttributeModel": "trial_user_attribute_id trial_id key value_json",
+    "TrialSystemAttributeModel": "trial_system_attribute_id trial_id key value_json",
+    "TrialParamModel": "param_id trial_id param_name param_value distribution_json",
+    "TrialValueModel": "trial_value_id trial_id objective value value_type",
+    "TrialIntermediateValueModel": "trial_intermediate_value_id trial_id step intermediate_value "
+    "intermediate_value_type",
+    "TrialHeartbeatModel": "trial_heartbeat_id trial_id heartbeat",
+}
+_OF_A_TRIAL = (
+    "TrialUserAttributeModel",
+    "TrialSystemAttributeModel",
+    "TrialParamModel",
+    "TrialValueModel",
+    "TrialIntermediateValueModel",
+    "TrialHeartbeatModel",
 )
-_of_studies = (
-    _directions,
-    _table(models.StudyUserAttributeModel),
-    _table(models.StudySystemAttributeModel),
-)
+_OF_A_STUDY = ("StudyDirectionModel", "StudyUserAttributeModel", "StudySystemAttributeModel")
 
 
-def open_optuna_storage(url: str, *, busy_timeout_s: float) -> BaseStorage:
-    """Return Optuna's own storage on the database, cached; makes its tables if need be."""
-    return get_storage(RDBStorage(url, engine_kwargs={"connect_args": {"timeout": busy_timeout_s}}))
-
-
-def read_revision(connection: Connection) -> str | None:
-    """Return the revision of Optuna's schema, or None where its tables are not there yet."""
-    if not inspect(connection).has_table("alembic_version"):
+def load_models() -> Any:
+    """Return Optuna's private models if they are the ones known here, else None."""
+    try:
+        from optuna.storages._rdb import models
+    except ImportError:
         return None
-    return connection.execute(text("SELECT version_num FROM alembic_version")).scalar_one_or_none()
+    for name, columns in _KNOWN_COLUMNS.items():
+        table = getattr(getattr(models, name, None), "__table__", None)
+        if table is None or {column.name for column in table.columns} != set(columns.split()):
+            return None
+    return models
 
 
-def check_revision(revision: str) -> None:
-    """Raise StorageError for a schema of Optuna's that archloss does not know how to write."""
-    if revision != KNOWN_REVISION:
-        raise StorageError(
-            f"the database must have Optuna's schema {KNOWN_REVISION!r}, but has {revision!r}: "
-            "upgrade it with `optuna storage upgrade`, or install the Optuna that archloss pins"
+def read_revision(connection: sa.Connection) -> str | None:
+    """Return the revision of Optuna's tables; None where they are not, or not all, made yet."""
+    names = set(sa.inspect(connection).get_table_names())
+    if not {"alembic_version", "version_info", "trials"} <= names:
+        return None
+    if connection.exec_driver_sql("SELECT 1 FROM version_info").first() is None:
+        return None
+    revision = connection.exec_driver_sql("SELECT version_num FROM alembic_version").scalar()
+    return None if revision is None else str(revision)
+
+
+class BulkOptunaTables:
+    """Optuna's tables by way of plain SQL, inside the caller's transaction."""
+
+    def __init__(self, models: Any) -> None:
+        self._models = models
+        self._table = {name: getattr(models, name).__table__ for name in _KNOWN_COLUMNS}
+        self._studies: sa.Table = self._table["StudyModel"]
+        self._trials: sa.Table = self._table["TrialModel"]
+
+    def close(self) -> None:
+        """Let go of nothing: the connections are the caller's."""
+
+    @contextlib.contextmanager
+    def changing(
+        self, engine: sa.Engine, study_id: int | None, _lease_id: int | None
+    ) -> Iterator[sa.Connection]:
+        """Enter one transaction for Optuna's rows and ours, alone on the study if one is named."""
+        with writing(engine) as connection:
+            if study_id is not None and not lock_study(connection, self._studies, study_id):
+                raise StudyNotFoundError(f"the study with the id {study_id} was deleted meanwhile")
+            yield connection
+
+    def create_study(self, connection: sa.Connection, name: str, token: str) -> int | None:
+        """Insert a study that is minimised; return its id, or None if the name is taken."""
+        taken = sa.select(self._studies.c.study_id).where(self._studies.c.study_name == name)
+        if connection.execute(taken).first() is not None:
+            return None
+        insert = sa.insert(self._studies).values(study_name=name)
+        study_id = int(connection.execute(insert.returning(self._studies.c.study_id)).scalar_one())
+        direction = {"study_id": study_id, "direction": StudyDirection.MINIMIZE, "objective": 0}
+        connection.execute(sa.insert(self._table["StudyDirectionModel"]), [direction])
+        attribute = {"study_id": study_id, "key": TOKEN_KEY, "value_json": json.dumps(token)}
+        connection.execute(sa.insert(self._table["StudySystemAttributeModel"]), [attribute])
+        return study_id
+
+    def list_studies(self, connection: sa.Connection) -> list[OptunaStudy]:
+        """Return every study in the database, by id."""
+        attributes = self._table["StudySystemAttributeModel"]
+        directions = self._table["StudyDirectionModel"]
+        token = sa.select(attributes.c.study_id, attributes.c.value_json).where(
+            attributes.c.key == TOKEN_KEY
+        )
+        tokens = {study: json.loads(text) for study, text in connection.execute(token)}
+        by_study: dict[int, list[StudyDirection]] = {}
+        for study_id, direction in connection.execute(
+            sa.select(directions.c.study_id, directions.c.direction)
+        ):
+            by_study.setdefault(study_id, []).append(direction)
+        return [
+            OptunaStudy(
+                study_id=study_id,
+                name=name,
+                token=tokens.get(study_id),
+                directions=tuple(by_study.get(study_id, ())),
+            )
+            for study_id, name in connection.execute(
+                sa.select(self._studies.c.study_id, self._studies.c.study_name).order_by(
+                    self._studies.c.study_id
+                )
+            )
+        ]
+
+    def delete_study(self, connection: sa.Connection, study_id: int) -> None:
+        """Delete every row that Optuna has of a study; ours go along by their foreign keys."""
+        of_study = sa.select(self._trials.c.trial_id).where(self._trials.c.study_id == study_id)
+        for name in _OF_A_TRIAL:
+            table = self._table[name]
+            connection.execute(sa.delete(table).where(table.c.trial_id.in_(of_study)))
+        for table in (self._trials, *(self._table[name] for name in _OF_A_STUDY), self._studies):
+            connection.execute(sa.delete(table).where(table.c.study_id == study_id))
+
+    def count_states(self, connection: sa.Connection, study_id: int) -> dict[TrialStateName, int]:
+        """Return how many trials are in each state that any is in."""
+        trials = self._trials.c
+        query = (
+            sa.select(trials.state, sa.func.count())
+            .where(trials.study_id == study_id)
+            .group_by(trials.state)
+        )
+        return {state.name: count for state, count in connection.execute(query)}
+
+    def find_best(self, connection: sa.Connection, study: OptunaStudy) -> tuple[float, int] | None:
+        """Return the best finite value of a study and its trial's number."""
+        if len(study.directions) != 1:
+            return None
+        values = self._table["TrialValueModel"].c
+        best = study.directions[0] is StudyDirection.MAXIMIZE
+        query = (
+            sa.select(values.value, self._trials.c.number)
+            .join_from(self._trials, values.value.table)
+            .where(self._trials.c.study_id == study.study_id)
+            .where(self._trials.c.state == TrialState.COMPLETE)
+            .where(values.value.is_not(None))
+            .order_by(values.value.desc() if best else values.value, self._trials.c.number)
+            .limit(1)
+        )
+        row = connection.execute(query).first()
+        return None if row is None else (float(row[0]), int(row[1]))
+
+    def start(
+        self,
+        connection: sa.Connection,
+        study_id: int,
+        starts: Sequence[TrialStart],
+        claim: Callable[[Sequence[int]], None],
+    ) -> list[TrialHandle]:
+        """Insert RUNNING trials with their parameters, numbered on from the last."""
+        trials = self._trials
+        count = sa.select(sa.func.count()).where(trials.c.study_id == study_id)
+        first = int(connection.execute(count).scalar_one())
+        now = read_clock()
+        rows = [
+            {
+                "study_id": study_id,
+                "number": first + index,
+                "state": TrialState.RUNNING,
+                "datetime_start": now,
+            }
+            for index in range(len(starts))
+        ]
+        insert = sa.insert(trials).returning(trials.c.trial_id, sort_by_parameter_order=True)
+        ids = connection.execute(insert, rows).scalars().all()
+        params = _make_params(ids, starts)
+        if params:
+            connection.execute(sa.insert(self._table["TrialParamModel"]), params)
+        claim(ids)
+        return [
+            TrialHandle(trial_id=trial_id, number=first + index)
+            for index, trial_id in enumerate(ids)
+        ]
+
+    def find_trial(self, connection: sa.Connection, study_id: int, number: int) -> int | None:
+        """Return the id of the trial of that number, if there is one."""
+        trials = self._trials.c
+        query = sa.select(trials.trial_id).where(
+            trials.study_id == study_id, trials.number == number
+        )
+        return connection.execute(query).scalar()
+
+    def find_running(
+        self, connection: sa.Connection, trial_ids: Collection[int]
+    ) -> Collection[int]:
+        """Return those of the trials that are RUNNING, locked until the transaction ends."""
+        trials = self._trials.c
+        query = (
+            sa.select(trials.trial_id)
+            .where(trials.trial_id.in_(trial_ids), trials.state == TrialState.RUNNING)
+            .with_for_update()
+        )
+        return set(connection.execute(query).scalars())
+
+    def find_unfinished(
+        self, connection: sa.Connection, study_id: int
+    ) -> dict[int, TrialStateName]:
+        """Return the states of the trials that are RUNNING or WAITING, by id."""
+        trials = self._trials.c
+        query = sa.select(trials.trial_id, trials.state).where(
+            trials.study_id == study_id,
+            trials.state.in_((TrialState.RUNNING, TrialState.WAITING)),
+        )
+        return {trial_id: state.name for trial_id, state in connection.execute(query)}
+
+    def resume(self, connection: sa.Connection, trial_ids: Collection[int]) -> None:
+        """Make WAITING trials RUNNING."""
+        self._set_state(connection, trial_ids, TrialState.RUNNING)
+
+    def write(self, connection: sa.Connection, tells: Sequence[TrialTell]) -> None:
+        """Write intermediate values, and for finished trials value, attributes and state."""
+        self._insert(connection, "TrialIntermediateValueModel", self._make_intermediates(tells))
+        finished = [tell for tell in tells if tell.state not in (None, "WAITING")]
+        self._insert(connection, "TrialValueModel", self._make_values(finished))
+        self._insert(
+            connection,
+            "TrialUserAttributeModel",
+            [
+                {"trial_id": tell.trial_id, "key": key, "value_json": json.dumps(value)}
+                for tell in finished
+                for key, value in make_attributes(tell).items()
+            ],
+        )
+        for name in {tell.state for tell in tells if tell.state is not None}:
+            ids = [tell.trial_id for tell in tells if tell.state == name]
+            self._set_state(connection, ids, TrialState[name])
+
+    def _set_state(
+        self, connection: sa.Connection, trial_ids: Collection[int], state: TrialState
+    ) -> None:
+        changes: dict[str, object] = {"state": state}
+        if state.is_finished():
+            changes["datetime_complete"] = read_clock()
+        update = sa.update(self._trials).where(self._trials.c.trial_id.in_(trial_ids))
+        connection.execute(update.values(changes))
+
+    def _insert(
+        self, connection: sa.Connection, name: str, rows: Sequence[Mapping[str, object]]
+    ) -> None:
+        if rows:
+            connection.execute(insert_ignoring(self._table[name]), rows)
+
+    def _make_intermediates(self, tells: Sequence[TrialTell]) -> list[dict[str, object]]:
+        model = self._models.TrialIntermediateValueModel
+        rows = []
+        for tell in tells:
+            for step, value in tell.intermediate.items():
+                stored, kind = model.intermediate_value_to_stored_repr(value)
+                rows.append(
+                    {
+                        "trial_id": tell.trial_id,
+                        "step": step,
+                        "intermediate_value": stored,
+                        "intermediate_value_type": kind,
+                    }
+                )
+        return rows
+
+    def _make_values(self, tells: Sequence[TrialTell]) -> list[dict[str, object]]:
+        rows = []
+        for tell in tells:
+            if tell.value is not None:
+                stored, kind = self._models.TrialValueModel.value_to_stored_repr(tell.value)
+                rows.append(
+                    {
+                        "trial_id": tell.trial_id,
+                        "objective": 0,
+                        "value": stored,
+                        "value_type": kind,
+                    }
+                )
+        return rows
+
+    def read(
+        self,
+        connection: sa.Connection,
+        study_id: int,
+        trial_ids: Collection[int] | None = None,
+    ) -> list[OptunaTrial]:
+        """Return the study's trials, or some of them, by number: three SELECTs for all."""
+        trials = self._trials.c
+        params = self._read_params(connection, study_id, trial_ids)
+        values = self._read_values(connection, study_id, trial_ids)
+        intermediates = self._read_intermediates(connection, study_id, trial_ids)
+        query = sa.select(
+            trials.trial_id,
+            trials.number,
+            trials.state,
+            trials.datetime_start,
+            trials.datetime_complete,
+        ).order_by(trials.number)
+        nothing: tuple[dict[str, Any], dict[str, BaseDistribution]] = ({}, {})
+        found = []
+        for trial_id, number, state, start, end in connection.execute(
+            query.where(*self._among(study_id, trial_ids))
+        ):
+            external, distributions = params.get(trial_id, nothing)
+            found.append(
+                OptunaTrial(
+                    trial_id=trial_id,
+                    number=number,
+                    state=state.name,
+                    value=values.get(trial_id),
+                    params=external,
+                    distributions=distributions,
+                    intermediate=intermediates.get(trial_id, {}),
+                    started_at=start,
+                    finished_at=end,
+                )
+            )
+        return found
+
+    def _among(
+        self, study_id: int, trial_ids: Collection[int] | None
+    ) -> tuple[sa.ColumnElement[bool], ...]:
+        condition = self._trials.c.study_id == study_id
+        if trial_ids is None:
+            return (condition,)
+        return condition, self._trials.c.trial_id.in_(trial_ids)
+
+    def _select(
+        self, name: str, columns: str, study_id: int, trial_ids: Collection[int] | None
+    ) -> sa.Select[Any]:
+        """Select columns of a table that hangs on trials, for trials of one study."""
+        table = self._table[name]
+        wanted = [table.c[column] for column in columns.split()]
+        return (
+            sa.select(*wanted)
+            .join(self._trials, self._trials.c.trial_id == table.c.trial_id)
+            .where(*self._among(study_id, trial_ids))
         )
 
+    def _read_params(
+        self, connection: sa.Connection, study_id: int, trial_ids: Collection[int] | None
+    ) -> dict[int, tuple[dict[str, Any], dict[str, BaseDistribution]]]:
+        query = self._select(
+            "TrialParamModel",
+            "trial_id param_name param_value distribution_json",
+            study_id,
+            trial_ids,
+        ).order_by(self._table["TrialParamModel"].c.param_id)
+        load = functools.cache(json_to_distribution)
+        found: dict[int, tuple[dict[str, Any], dict[str, BaseDistribution]]] = {}
+        for trial_id, name, value, text in connection.execute(query):
+            distribution = load(text)
+            if trial_id not in found:
+                found[trial_id] = ({}, {})
+            external, distributions = found[trial_id]
+            external[name] = distribution.to_external_repr(value)
+            distributions[name] = distribution
+        return found
 
-def utc_now() -> datetime.datetime:
-    """Return the time as Optuna 5 stores it: UTC, without a zone."""
-    return datetime.datetime.now(datetime.UTC).replace(tzinfo=None)
-
-
-def insert_study(connection: Connection, name: str) -> int:
-    """Write a study to be minimised; return its id."""
-    statement = insert(_studies).values(study_name=name).returning(_studies.c.study_id)
-    study_id = int(connection.execute(statement).scalar_one())
-    direction = {"direction": StudyDirection.MINIMIZE, "study_id": study_id, "objective": 0}
-    connection.execute(insert(_directions).values(direction))
-    return study_id
-
-
-def find_study(connection: Connection, name: str) -> int | None:
-    """Return a study's id, or None."""
-    statement = select(_studies.c.study_id).where(_studies.c.study_name == name)
-    return connection.execute(statement).scalar_one_or_none()
-
-
-def read_study_names(connection: Connection) -> dict[int, str]:
-    """Return the names of all studies by id, oldest first."""
-    rows = connection.execute(
-        select(_studies.c.study_id, _studies.c.study_name).order_by(_studies.c.study_id)
-    )
-    return {row.study_id: row.study_name for row in rows}
-
-
-def delete_study(connection: Connection, study_id: int) -> None:
-    """Delete a study and its trials."""
-    ids = select(_trials.c.trial_id).where(_trials.c.study_id == study_id)
-    for table in _of_trials:
-        connection.execute(delete(table).where(table.c.trial_id.in_(ids)))
-    connection.execute(delete(_trials).where(_trials.c.study_id == study_id))
-    for table in _of_studies:
-        connection.execute(delete(table).where(table.c.study_id == study_id))
-    connection.execute(delete(_studies).where(_studies.c.study_id == study_id))
-
-
-def count_states(connection: Connection, study_id: int) -> dict[TrialStateName, int]:
-    """Return how many trials a study has in each state that occurs."""
-    statement = (
-        select(_trials.c.state, func.count())
-        .where(_trials.c.study_id == study_id)
-        .group_by(_trials.c.state)
-    )
-    return {state.name: count for state, count in connection.execute(statement)}
-
-
-def read_best(connection: Connection, study_id: int, count: int) -> list[tuple[int, int, float]]:
-    """Return id, number and value of the best completed trials, best first."""
-    statement = (
-        select(_trials.c.trial_id, _trials.c.number, _values.c.value)
-        .join(_values, _values.c.trial_id == _trials.c.trial_id)
-        .where(_trials.c.study_id == study_id, _trials.c.state == TrialState.COMPLETE)
-        .where(_values.c.value_type == models.TrialValueModel.TrialValueType.FINITE)
-        .order_by(_values.c.value, _trials.c.number)
-        .limit(count)
-    )
-    return [(row.trial_id, row.number, row.value) for row in connection.execute(statement)]
-
-
-def insert_running(
-    connection: Connection, study_id: int, starts: Sequence[TrialStart]
-) -> list[tuple[int, int]]:
-    """Write RUNNING trials with their parameters; return their ids and numbers, in order.
-
-    The caller holds the database's write lock, so the numbers are the study's next ones.
-    """
-    next_number = connection.execute(
-        select(func.count()).select_from(_trials).where(_trials.c.study_id == study_id)
-    ).scalar_one()
-    now = utc_now()
-    rows: list[dict[str, Any]] = [
-        {
-            "number": next_number + index,
-            "study_id": study_id,
-            "state": TrialState.RUNNING,
-            "datetime_start": now,
+    def _read_values(
+        self, connection: sa.Connection, study_id: int, trial_ids: Collection[int] | None
+    ) -> dict[int, float]:
+        kind = self._models.TrialValueModel
+        query = self._select("TrialValueModel", "trial_id value value_type", study_id, trial_ids)
+        query = query.where(self._table["TrialValueModel"].c.objective == 0)
+        return {
+            trial_id: kind.stored_repr_to_value(value, value_type)
+            for trial_id, value, value_type in connection.execute(query)
         }
-        for index in range(len(starts))
-    ]
-    statement = insert(_trials).returning(_trials.c.trial_id, sort_by_parameter_order=True)
-    ids = list(connection.execute(statement, rows).scalars())
-    json_texts: dict[int, str] = {}
-    params = [
-        {
-            "trial_id": trial_id,
-            "param_name": name,
-            "param_value": distribution.to_internal_repr(start.params[name]),
-            "distribution_json": _as_json(distribution, json_texts),
-        }
-        for trial_id, start in zip(ids, starts, strict=True)
-        for name, distribution in start.distributions.items()
-    ]
-    if params:
-        connection.execute(insert(_params), params)
-    return [(trial_id, row["number"]) for trial_id, row in zip(ids, rows, strict=True)]
+
+    def _read_intermediates(
+        self, connection: sa.Connection, study_id: int, trial_ids: Collection[int] | None
+    ) -> dict[int, dict[int, float]]:
+        kind = self._models.TrialIntermediateValueModel
+        query = self._select(
+            "TrialIntermediateValueModel",
+            "trial_id step intermediate_value intermediate_value_type",
+            study_id,
+            trial_ids,
+        )
+        query = query.order_by(self._table["TrialIntermediateValueModel"].c.step)
+        found: dict[int, dict[int, float]] = {}
+        for trial_id, step, value, value_type in connection.execute(query):
+            found.setdefault(trial_id, {})[step] = kind.stored_repr_to_intermediate_value(
+                value, value_type
+            )
+        return found
 
 
-def _as_json(distribution: BaseDistribution, json_texts: dict[int, str]) -> str:
-    key = id(distribution)
-    if key not in json_texts:
-        json_texts[key] = distribution_to_json(distribution)
-    return json_texts[key]
-
-
-def select_in_state(connection: Connection, study_id: int, states: Sequence[str]) -> list[int]:
-    """Return the ids of a study's trials in these states, by number."""
-    wanted = [TrialState[state] for state in states]
-    statement = (
-        select(_trials.c.trial_id)
-        .where(_trials.c.study_id == study_id, _trials.c.state.in_(wanted))
-        .order_by(_trials.c.number)
-    )
-    return list(connection.execute(statement).scalars())
-
-
-def set_states(connection: Connection, changes: Mapping[int, str]) -> None:
-    """Set the states of trials, by id; a finished one also gets its time of completion."""
-    now = utc_now()
-    rows = [
-        {
-            "this": trial_id,
-            "new_state": TrialState[state],
-            "now": now if TrialState[state].is_finished() else None,
-        }
-        for trial_id, state in changes.items()
-    ]
-    statement = (
-        update(_trials)
-        .where(_trials.c.trial_id == bindparam("this"))
-        .values(state=bindparam("new_state"), datetime_complete=bindparam("now"))
-    )
-    if rows:
-        connection.execute(statement, rows)
-
-
-def insert_values(connection: Connection, values: Mapping[int, float]) -> None:
-    """Write the objective's value of completed trials, by id."""
-    rows = []
-    for trial_id, value in values.items():
-        stored, kind = models.TrialValueModel.value_to_stored_repr(value)
-        rows.append({"trial_id": trial_id, "objective": 0, "value": stored, "value_type": kind})
-    if rows:
-        connection.execute(insert(_values), rows)
-
-
-def insert_intermediates(connection: Connection, values: Mapping[int, Mapping[int, float]]) -> None:
-    """Write intermediate values by trial id and step; those that are there stay."""
-    model = models.TrialIntermediateValueModel
-    rows = []
-    for trial_id, steps in values.items():
-        for step, value in steps.items():
-            stored, kind = model.intermediate_value_to_stored_repr(value)
+def _make_params(ids: Sequence[int], starts: Sequence[TrialStart]) -> list[dict[str, object]]:
+    """Return parameter rows; the trials of one call mostly share their distributions."""
+    texts: dict[int, str] = {}
+    rows: list[dict[str, object]] = []
+    for trial_id, start in zip(ids, starts, strict=True):
+        for name, value in start.params.items():
+            distribution = start.distributions[name]
+            key = id(distribution)
+            if key not in texts:
+                texts[key] = distribution_to_json(distribution)
             rows.append(
                 {
                     "trial_id": trial_id,
-                    "step": step,
-                    "intermediate_value": stored,
-                    "intermediate_value_type": kind,
+                    "param_name": name,
+                    "param_value": distribution.to_internal_repr(value),
+                    "distribution_json": texts[key],
                 }
             )
-    if rows:
-        connection.execute(insert_or_ignore(_intermediates), rows)
-
-
-def insert_user_attributes(
-    connection: Connection, attributes: Mapping[int, Mapping[str, str | float]]
-) -> None:
-    """Write user attributes by trial id and key; those that are there stay."""
-    rows = [
-        {"trial_id": trial_id, "key": key, "value_json": json.dumps(value)}
-        for trial_id, pairs in attributes.items()
-        for key, value in pairs.items()
-    ]
-    if rows:
-        connection.execute(insert_or_ignore(_user_attributes), rows)
-
-
-def read_rows(
-    connection: Connection, study_id: int, trial_ids: Sequence[int] | None = None
-) -> list[dict[str, Any]]:
-    """Return a study's trials by number, as keyword arguments of a TrialRecord without ours."""
-    columns = ("trial_id", "number", "state", "datetime_start", "datetime_complete")
-    statement = select(*(_trials.c[name] for name in columns)).order_by(_trials.c.number)
-    rows = connection.execute(statement.where(_trials.c.study_id == study_id)).all()
-    if trial_ids is not None:
-        wanted = set(trial_ids)
-        rows = [row for row in rows if row.trial_id in wanted]
-    params, distributions = _read_params(connection, study_id, trial_ids)
-    values = {
-        row.trial_id: models.TrialValueModel.stored_repr_to_value(row.value, row.value_type)
-        for row in _select_of(connection, _values, study_id, trial_ids)
-    }
-    intermediates: dict[int, dict[int, float]] = defaultdict(dict)
-    to_value = models.TrialIntermediateValueModel.stored_repr_to_intermediate_value
-    for row in _select_of(connection, _intermediates, study_id, trial_ids):
-        number = to_value(row.intermediate_value, row.intermediate_value_type)
-        intermediates[row.trial_id][row.step] = number
-    return [
-        {
-            "trial_id": row.trial_id,
-            "number": row.number,
-            "state": row.state.name,
-            "value": values.get(row.trial_id),
-            "params": params.get(row.trial_id, {}),
-            "distributions": distributions.get(row.trial_id, {}),
-            "intermediate": dict(sorted(intermediates.get(row.trial_id, {}).items())),
-            "started_at": row.datetime_start,
-            "finished_at": row.datetime_complete,
-        }
-        for row in rows
-    ]
-
-
-def _read_params(
-    connection: Connection, study_id: int, trial_ids: Sequence[int] | None
-) -> tuple[dict[int, dict[str, Any]], dict[int, dict[str, BaseDistribution]]]:
-    parsed: dict[str, BaseDistribution] = {}
-    params: dict[int, dict[str, Any]] = defaultdict(dict)
-    distributions: dict[int, dict[str, BaseDistribution]] = defaultdict(dict)
-    for row in _select_of(connection, _params, study_id, trial_ids):
-        if row.distribution_json not in parsed:
-            parsed[row.distribution_json] = json_to_distribution(row.distribution_json)
-        distribution = parsed[row.distribution_json]
-        params[row.trial_id][row.param_name] = distribution.to_external_repr(row.param_value)
-        distributions[row.trial_id][row.param_name] = distribution
-    return params, distributions
-
-
-def _select_of(
-    connection: Connection, table: Table, study_id: int, trial_ids: Sequence[int] | None
-) -> list[Any]:
-    """Return a table's rows of a study's trials: of all of them, or of those named."""
-    if trial_ids is None:
-        joined = select(table).join(_trials, _trials.c.trial_id == table.c.trial_id)
-        return list(connection.execute(joined.where(_trials.c.study_id == study_id)))
-    rows: list[Any] = []
-    for start in range(0, len(trial_ids), _CHUNK):
-        chunk = trial_ids[start : start + _CHUNK]
-        rows += connection.execute(select(table).where(table.c.trial_id.in_(chunk)))
     return rows
-
-
-def select_trial_id(connection: Connection, study_id: int, number: int) -> int | None:
-    """Return the id of a study's trial, or None."""
-    statement = select(_trials.c.trial_id).where(
-        _trials.c.study_id == study_id, _trials.c.number == number
-    )
-    return connection.execute(statement).scalar_one_or_none()
-
-
-def living_studies() -> Any:
-    """Return a subquery of the ids of all studies."""
-    return select(_studies.c.study_id)
-
-
-def living_trials() -> Any:
-    """Return a subquery of the ids of all trials."""
-    return select(_trials.c.trial_id)

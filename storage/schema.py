@@ -1,65 +1,111 @@
-"""Makes the tables, Optuna's and ours, and refuses a database that a newer archloss made."""
+"""Brings a database up: Optuna's tables, ours, and the choice of a way into the former."""
 
-import contextlib
+import random
 import time
-from importlib import metadata
 
-from sqlalchemy import Engine, inspect, select
-from sqlalchemy.exc import DBAPIError
+import sqlalchemy as sa
+from optuna.storages import RDBStorage
 
-from archloss.storage import optuna_tables, tables
-from archloss.storage.connection import insert_or_ignore, transaction
+from archloss.storage import tables
+from archloss.storage.dialects import (
+    connect_arguments,
+    insert_ignoring,
+    is_race,
+    prepare_engine,
+    switch_to_wal,
+    writing,
+)
 from archloss.storage.errors import StorageError
+from archloss.storage.optuna_slow import SlowOptunaTables
+from archloss.storage.optuna_tables import (
+    KNOWN_REVISION,
+    BulkOptunaTables,
+    load_models,
+    read_revision,
+)
+from archloss.storage.optuna_trials import OptunaTables
 
-_ATTEMPTS = 20
 
+def open_tables(
+    engine: sa.Engine, *, busy_timeout_s: float
+) -> tuple[OptunaTables, tuple[str, ...]]:
+    """Make the tables that are missing; return the way into Optuna's, and notes for a person.
 
-def make_tables(engine: Engine, url: str, *, busy_timeout_s: float) -> None:
-    """Bring a database up to date, whatever it holds. Raises StorageError."""
-    with transaction(engine, write=False) as connection:
-        revision = optuna_tables.read_revision(connection)
-        ours = inspect(connection).has_table(tables.versions.name)
+    Raises StorageError if a newer archloss or another Optuna made the database.
+    """
+    _check_ours(engine)
+    notes = switch_to_wal(engine, busy_timeout_s=busy_timeout_s)
+    revision = _find_revision(engine)
     if revision is None:
-        revision = _make_optuna_tables(engine, url, busy_timeout_s=busy_timeout_s)
-    optuna_tables.check_revision(revision)
-    if not ours:
-        with transaction(engine, write=True) as connection:
-            tables.metadata.create_all(connection)
-            version = {
-                "id": 1,
-                "schema_version": tables.SCHEMA_VERSION,
-                "archloss_version": metadata.version("archloss"),
-            }
-            connection.execute(insert_or_ignore(tables.versions).values(version))
-    _check_version(engine)
+        _make_optunas(engine, busy_timeout_s=busy_timeout_s)
+        revision = _find_revision(engine)
+    _make_ours(engine)
+    models = load_models()
+    if models is not None and revision == KNOWN_REVISION:
+        return BulkOptunaTables(models), notes
+    slow = SlowOptunaTables(open_optuna(engine, busy_timeout_s=busy_timeout_s))
+    return slow, (
+        *notes,
+        f"this Optuna's tables (revision {revision}) are not those that archloss knows "
+        f"({KNOWN_REVISION}): trials are written through Optuna itself, one at a time, which is "
+        "slow. A newer archloss may know them",
+    )
 
 
-def _make_optuna_tables(engine: Engine, url: str, *, busy_timeout_s: float) -> str:
-    """Let Optuna make its tables; where another process is at it too, one of both will do it."""
-    for attempt in range(_ATTEMPTS):
-        with contextlib.suppress(DBAPIError):
-            optuna_tables.open_optuna_storage(url, busy_timeout_s=busy_timeout_s)
-        with transaction(engine, write=False) as connection:
-            revision = optuna_tables.read_revision(connection)
-        if revision is not None:
-            return revision
-        time.sleep(0.05 * (attempt + 1))
-    # Not a race, then: let Optuna say itself what is wrong.
+def open_optuna(engine: sa.Engine, *, busy_timeout_s: float) -> RDBStorage:
+    """Return an Optuna storage on the same database, with an engine of its own."""
+    url = engine.url.render_as_string(hide_password=False)
+    escaped = url.replace("{", "{{").replace("}", "}}")  # Optuna takes the URL for a template
     try:
-        optuna_tables.open_optuna_storage(url, busy_timeout_s=busy_timeout_s)
-    except DBAPIError as error:
-        raise StorageError(f"Optuna's tables could not be made: {error.orig}") from error
-    raise StorageError("Optuna's tables could not be made: delete the database and launch again")
+        storage = RDBStorage(escaped, {"connect_args": connect_arguments(busy_timeout_s)})
+    except RuntimeError as error:
+        raise StorageError(f"Optuna cannot use the database: {error}") from error
+    prepare_engine(storage.engine)
+    storage.engine.dispose()
+    return storage
 
 
-def _check_version(engine: Engine) -> None:
-    statement = select(tables.versions.c.schema_version, tables.versions.c.archloss_version)
-    with transaction(engine, write=False) as connection:
-        row = connection.execute(statement).one()
-    if row.schema_version > tables.SCHEMA_VERSION:
+def _find_revision(engine: sa.Engine) -> str | None:
+    with engine.connect() as connection:
+        return read_revision(connection)
+
+
+def _make_optunas(engine: sa.Engine, *, busy_timeout_s: float) -> None:
+    """Let Optuna make its tables; it does not expect others to do so at the same time."""
+    until = time.monotonic() + busy_timeout_s
+    while True:
+        try:
+            open_optuna(engine, busy_timeout_s=busy_timeout_s).engine.dispose()
+        except Exception as error:
+            if not is_race(error) or time.monotonic() > until:
+                raise
+            time.sleep(random.uniform(0.01, 0.1))
+        else:
+            return
+
+
+def _make_ours(engine: sa.Engine) -> None:
+    with engine.connect() as connection:
+        if _read_version(connection) is not None:
+            return
+    with writing(engine) as connection:
+        tables.metadata.create_all(connection, tables=tables.OURS)
+        row = {"schema_id": 1, "version": tables.SCHEMA_VERSION}
+        connection.execute(insert_ignoring(tables.schema), [row])
+
+
+def _check_ours(engine: sa.Engine) -> None:
+    with engine.connect() as connection:
+        version = _read_version(connection)
+    if version is not None and version > tables.SCHEMA_VERSION:
         raise StorageError(
-            f"the database must have schema {tables.SCHEMA_VERSION} or older, but has "
-            f"{row.schema_version}, made by archloss {row.archloss_version}, which is newer than "
-            f"this one ({metadata.version('archloss')}): upgrade archloss, or choose another "
-            "database with --storage"
+            f"the database {engine.url.render_as_string(hide_password=True)} was made by a newer "
+            f"archloss: its schema is {version}, and this archloss knows "
+            f"{tables.SCHEMA_VERSION}. Upgrade archloss, or choose another database with --storage"
         )
+
+
+def _read_version(connection: sa.Connection) -> int | None:
+    if not sa.inspect(connection).has_table(tables.schema.name):
+        return None
+    return connection.execute(sa.select(tables.schema.c.version)).scalar()

@@ -24,7 +24,7 @@ def _study_key() -> sa.ForeignKey:
 
 
 def _trial_key() -> sa.ForeignKey:
-    return sa.ForeignKey("trials.trial_id", ondelete="CASCADE")
+    return sa.ForeignKey("archloss_trials.trial_id", ondelete="CASCADE")
 
 
 # Optuna makes and owns these two; here they only give our foreign keys something to point at.
@@ -67,7 +67,13 @@ leases = sa.Table(
 trials = sa.Table(
     "archloss_trials",
     metadata,
-    sa.Column("trial_id", sa.Integer, _trial_key(), primary_key=True, autoincrement=False),
+    sa.Column(
+        "trial_id",
+        sa.Integer,
+        sa.ForeignKey("trials.trial_id", ondelete="CASCADE"),
+        primary_key=True,
+        autoincrement=False,
+    ),
     sa.Column("study_id", sa.Integer, _study_key(), nullable=False, index=True),
     sa.Column("lease_id", sa.Integer),
     sa.Column("outcome", sa.String(32)),
@@ -108,4 +114,3 @@ arrays = sa.Table(
 )
 
 OURS = tuple(table for table in metadata.sorted_tables if table.name.startswith("archloss_"))
-OF_A_TRIAL = (trials, curves, tests, arrays)

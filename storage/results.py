@@ -1,0 +1,233 @@
+"""What archloss keeps of trials beside Optuna: who runs them, curves, tests, states, endings."""
+
+from collections.abc import Collection, Iterable, Mapping, Sequence
+
+import sqlalchemy as sa
+
+from archloss.storage import tables
+from archloss.storage.arrays import pack_arrays, pack_values, unpack_arrays, unpack_values
+from archloss.storage.dialects import insert_replacing
+from archloss.storage.records import Checkpoint, Curve, TrialTell
+from archloss.storage.tables import arrays, curves, tests, trials
+
+_CHECKPOINT = "checkpoint"
+_WEIGHTS = "weights"
+
+
+def remove_leftovers(connection: sa.Connection, study_id: int) -> None:
+    """Delete what we have of a study's id, and of studies that another program deleted.
+
+    Such a program may not have our foreign keys enforced, and ids are given out again.
+    """
+    theirs = tables.metadata.tables["studies"]
+    for table in (tables.trials, tables.leases, tables.studies):
+        gone = table.c.study_id.not_in(sa.select(theirs.c.study_id))
+        connection.execute(sa.delete(table).where(gone | (table.c.study_id == study_id)))
+
+
+def insert_started(
+    connection: sa.Connection, study_id: int, lease_id: int, trial_ids: Sequence[int]
+) -> None:
+    """Say who runs the trials; an id may have been another's, of a study deleted since."""
+    connection.execute(sa.delete(trials).where(trials.c.trial_id.in_(trial_ids)))
+    rows = [{"trial_id": i, "study_id": study_id, "lease_id": lease_id} for i in trial_ids]
+    connection.execute(sa.insert(trials), rows)
+
+
+def find_leased(
+    connection: sa.Connection, lease_id: int, trial_ids: Collection[int]
+) -> Collection[int]:
+    """Return those of the trials that are under the lease."""
+    query = sa.select(trials.c.trial_id).where(
+        trials.c.trial_id.in_(trial_ids), trials.c.lease_id == lease_id
+    )
+    return set(connection.execute(query).scalars())
+
+
+def read_leases(
+    connection: sa.Connection, study_id: int, trial_ids: Collection[int]
+) -> dict[int, int | None]:
+    """Return the lease of each of the study's trials that are ours, None for a paused one."""
+    query = sa.select(trials.c.trial_id, trials.c.lease_id).where(
+        trials.c.trial_id.in_(trial_ids), trials.c.study_id == study_id
+    )
+    return {row.trial_id: row.lease_id for row in connection.execute(query)}
+
+
+def set_lease(connection: sa.Connection, lease_id: int | None, trial_ids: Collection[int]) -> None:
+    """Put trials under a lease, or under none."""
+    update = sa.update(trials).where(trials.c.trial_id.in_(trial_ids))
+    connection.execute(update.values(lease_id=lease_id))
+
+
+def read_endings(
+    connection: sa.Connection, study_id: int
+) -> dict[int, tuple[str | None, str | None, float | None]]:
+    """Return outcome, message and seconds of every trial of a study that is ours."""
+    query = sa.select(trials.c.trial_id, trials.c.outcome, trials.c.message, trials.c.seconds)
+    rows = connection.execute(query.where(trials.c.study_id == study_id))
+    return {trial_id: (outcome, message, seconds) for trial_id, outcome, message, seconds in rows}
+
+
+def write_results(connection: sa.Connection, tells: Sequence[TrialTell]) -> None:
+    """Write all that is told but Optuna's share, and where it differs from none."""
+    connection.execute(
+        sa.update(trials).where(trials.c.trial_id == sa.bindparam("told_id")),
+        [
+            {
+                "told_id": tell.trial_id,
+                "outcome": None if tell.outcome is None else tell.outcome.name,
+                "message": tell.message,
+                "seconds": tell.seconds,
+            }
+            for tell in tells
+        ],
+    )
+    _replace(connection, curves, [row for tell in tells for row in _make_curves(tell)])
+    _replace(connection, tests, [row for tell in tells for row in _make_tests(tell)])
+    _replace(
+        connection,
+        arrays,
+        [
+            row
+            for tell in tells
+            for kind, saved in ((_CHECKPOINT, tell.checkpoints), (_WEIGHTS, tell.weights))
+            for row in _make_arrays(tell.trial_id, kind, saved)
+        ],
+    )
+
+
+def release(connection: sa.Connection, tells: Sequence[TrialTell]) -> None:
+    """Take paused and finished trials from under their lease; the latter need no checkpoints."""
+    set_lease(connection, None, [tell.trial_id for tell in tells if tell.state is not None])
+    finished = [tell.trial_id for tell in tells if tell.state not in (None, "WAITING")]
+    connection.execute(
+        sa.delete(arrays).where(arrays.c.trial_id.in_(finished), arrays.c.kind == _CHECKPOINT)
+    )
+
+
+def find_weighty(connection: sa.Connection, study_id: int) -> list[int]:
+    """Return the trials of a study whose weights are kept."""
+    query = sa.select(arrays.c.trial_id).join(trials).distinct()
+    query = query.where(trials.c.study_id == study_id, arrays.c.kind == _WEIGHTS)
+    return list(connection.execute(query).scalars())
+
+
+def delete_weights(connection: sa.Connection, trial_ids: Collection[int]) -> None:
+    """Delete the weights of trials."""
+    connection.execute(
+        sa.delete(arrays).where(arrays.c.trial_id.in_(trial_ids), arrays.c.kind == _WEIGHTS)
+    )
+
+
+def read_checkpoints(
+    connection: sa.Connection, trial_ids: Collection[int]
+) -> dict[int, tuple[Checkpoint, ...]]:
+    """Return the checkpoints of trials, by replicate."""
+    return _read_arrays(connection, _CHECKPOINT, trial_ids)
+
+
+def read_weights(connection: sa.Connection, trial_id: int) -> tuple[Checkpoint, ...]:
+    """Return the weights of a trial, by replicate; none if it is not among the best."""
+    return _read_arrays(connection, _WEIGHTS, [trial_id]).get(trial_id, ())
+
+
+def read_curves(connection: sa.Connection, trial_id: int) -> list[Curve]:
+    """Return every metric of every replicate, rungs joined (overlaps hold the same)."""
+    query = sa.select(curves).where(curves.c.trial_id == trial_id)
+    query = query.order_by(curves.c.replicate, curves.c.metric, curves.c.first_epoch)
+    epochs: dict[tuple[int, str], dict[int, float]] = {}
+    for row in connection.execute(query):
+        values = unpack_values(row.epoch_values)
+        known = epochs.setdefault((row.replicate, row.metric), {})
+        known.update(enumerate(values, start=row.first_epoch))
+    return [
+        Curve(replicate=replicate, metric=metric, first_epoch=first, values=values)
+        for (replicate, metric), known in epochs.items()
+        for first, values in _split_runs(known)
+    ]
+
+
+def read_test(connection: sa.Connection, trial_id: int) -> dict[int, dict[str, float]]:
+    """Return the metrics on the test split, by replicate."""
+    query = sa.select(tests).where(tests.c.trial_id == trial_id)
+    found: dict[int, dict[str, float]] = {}
+    for row in connection.execute(query.order_by(tests.c.replicate)):
+        found.setdefault(row.replicate, {})[row.metric] = unpack_values(row.metric_value)[0]
+    return found
+
+
+def _replace(
+    connection: sa.Connection, table: sa.Table, rows: Sequence[Mapping[str, object]]
+) -> None:
+    if rows:
+        keys = [column.name for column in table.primary_key]
+        connection.execute(insert_replacing(table, keys), rows)
+
+
+def _make_curves(tell: TrialTell) -> Iterable[dict[str, object]]:
+    return (
+        {
+            "trial_id": tell.trial_id,
+            "replicate": curve.replicate,
+            "metric": curve.metric,
+            "first_epoch": curve.first_epoch,
+            "epoch_values": pack_values(curve.values),
+        }
+        for curve in tell.curves
+    )
+
+
+def _make_tests(tell: TrialTell) -> Iterable[dict[str, object]]:
+    return (
+        {
+            "trial_id": tell.trial_id,
+            "replicate": replicate,
+            "metric": metric,
+            "metric_value": pack_values([value]),
+        }
+        for replicate, metrics in tell.test.items()
+        for metric, value in metrics.items()
+    )
+
+
+def _make_arrays(
+    trial_id: int, kind: str, saved: Iterable[Checkpoint]
+) -> Iterable[dict[str, object]]:
+    return (
+        {
+            "trial_id": trial_id,
+            "kind": kind,
+            "replicate": one.replicate,
+            "epochs_done": one.epochs_done,
+            "steps": one.steps,
+            "content": pack_arrays(one.arrays),
+        }
+        for one in saved
+    )
+
+
+def _read_arrays(
+    connection: sa.Connection, kind: str, trial_ids: Collection[int]
+) -> dict[int, tuple[Checkpoint, ...]]:
+    query = sa.select(arrays).where(arrays.c.trial_id.in_(trial_ids), arrays.c.kind == kind)
+    found: dict[int, tuple[Checkpoint, ...]] = {}
+    for row in connection.execute(query.order_by(arrays.c.trial_id, arrays.c.replicate)):
+        checkpoint = Checkpoint(
+            replicate=row.replicate,
+            epochs_done=row.epochs_done,
+            steps=row.steps,
+            arrays=unpack_arrays(row.content),
+        )
+        found[row.trial_id] = (*found.get(row.trial_id, ()), checkpoint)
+    return found
+
+
+def _split_runs(values: Mapping[int, float]) -> list[tuple[int, tuple[float, ...]]]:
+    """Return epochs without gaps as (first, values), in order."""
+    runs: list[tuple[int, list[float]]] = []
+    for epoch in sorted(values):
+        if not runs or epoch != runs[-1][0] + len(runs[-1][1]):
+            runs.append((epoch, []))
+        runs[-1][1].append(values[epoch])
+    return [(first, tuple(run)) for first, run in runs]
