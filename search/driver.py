@@ -1,6 +1,6 @@
 """Run a study: put its spec, the database and an executor together, and work."""
 
-import statistics
+import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
@@ -17,7 +17,7 @@ from archloss.search.spec import Spec
 from archloss.spaces import jobs
 from archloss.spaces.catalogue import SPACES
 from archloss.spaces.design import Design
-from archloss.spaces.dimensions import Choice, Dimension, Value
+from archloss.spaces.dimensions import Choice, Dimension, Integer, Value
 from archloss.spaces.pack import Pack, PackReport, PackSizeQuestion
 from archloss.storage.database import Database
 from archloss.storage.records import StudyRecord
@@ -55,8 +55,9 @@ def run_study(run: Run, executor: Executor, observer: Observer) -> None:
     counts = run.database.count_states(run.study.study_id)
     finished = counts.get("COMPLETE", 0) + counts.get("PRUNED", 0)
     left = None if spec.trials is None else spec.trials - finished
-    sizes = _choose_pack_sizes(run, executor, left=left)
     rungs = rung_epochs(spec)
+    ledger = _make_ledger(run, rungs, already=sum(counts.values()))
+    sizes = _choose_pack_sizes(run, executor, left=left)
     plan = Plan(
         recipe=spec.make_recipe(),
         fingerprint=run.study.fingerprint,
@@ -68,7 +69,6 @@ def run_study(run: Run, executor: Executor, observer: Observer) -> None:
         minutes=spec.minutes,
         train=run.jobs.train,
     )
-    ledger = _make_ledger(run, rungs, already=sum(counts.values()))
     loop = Loop(ledger, plan, executor, observer)
     loop.run(lambda resumed: observer.on_start(spec, resumed))
 
@@ -106,7 +106,7 @@ def _choose_pack_sizes(run: Run, executor: Executor, *, left: int | None) -> dic
     sizes = {}
     for width in _list_widths(dimensions["width"]):
         if spec.workers.pack == "auto":
-            members = _measure(run, executor, _make_deepest(spec, dimensions, width))
+            members = _measure(run, executor, _make_typical(spec, dimensions, width))
             trials = max(1, members // replicates)
             size = limit_pack_size(trials, budget=spec.trials, slots=executor.slots)
         else:
@@ -116,12 +116,16 @@ def _choose_pack_sizes(run: Run, executor: Executor, *, left: int | None) -> dic
 
 
 def _measure(run: Run, executor: Executor, design: Design) -> int:
-    """Let all workers measure at the same time, as they will train: they share the machine."""
+    """Let all workers measure, and take the most that any of them found worthwhile.
+
+    All load what they need meanwhile. What disturbs a measurement makes packing look useless;
+    a pack larger than it need be costs nothing but results that come later.
+    """
     question = PackSizeQuestion(
         recipe=run.spec.make_recipe(), design=design, device=run.spec.workers.device
     )
     answers = [executor.submit(run.jobs.measure, question) for _ in range(executor.slots)]
-    return statistics.median_low(answer.result() for answer in answers)
+    return max(answer.result() for answer in answers)
 
 
 def _list_widths(dimension: Dimension) -> list[int]:
@@ -133,10 +137,16 @@ def _list_widths(dimension: Dimension) -> list[int]:
     return widths[-MOST_WIDTHS_MEASURED:]
 
 
-def _make_deepest(spec: Spec, dimensions: Mapping[str, Dimension], width: int) -> Design:
-    """Return a design as deep as the space has them, with the first of every choice."""
-    values: dict[str, Value] = {
-        name: dimension.values[0] if isinstance(dimension, Choice) else dimension.high
-        for name, dimension in dimensions.items()
-    }
+def _make_typical(spec: Spec, dimensions: Mapping[str, Dimension], width: int) -> Design:
+    """Return a design from the middle of every range, with the first of every choice."""
+    values = {name: _find_middle(dimension) for name, dimension in dimensions.items()}
     return SPACES[spec.space.name].make_design({**values, "width": width})
+
+
+def _find_middle(dimension: Dimension) -> Value:
+    if isinstance(dimension, Choice):
+        return dimension.values[0]
+    low, high = dimension.low, dimension.high
+    if isinstance(dimension, Integer):
+        return round(math.sqrt((low + 1) * (high + 1))) - 1 if dimension.log else (low + high) // 2
+    return math.sqrt(low * high) if dimension.log else (low + high) / 2

@@ -12,6 +12,7 @@ import archloss
 from archloss.search.driver import Run, run_study
 from archloss.search.executors import make_executor
 from archloss.search.progress import Observer, SilentObserver
+from archloss.search.samplers import make_sampler
 from archloss.search.score import Score, make_score
 from archloss.search.spec import Spec, differing_keys
 from archloss.spaces.data import Dataset, load_dataset, split_dataset
@@ -71,6 +72,7 @@ def launch(
     returns; twice raises KeyboardInterrupt. Raises ArchlossError for whatever the user can mend.
     """
     observer = observer or SilentObserver()
+    make_sampler(spec)  # raises SpecError before anything is made
     dataset = load_dataset(spec.dataset, spec.target)
     score = _make_score(spec, dataset)
     home = resolve_folder(folder)
