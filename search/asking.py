@@ -1,23 +1,67 @@
 """Ask a study for a pack of trials at once."""
 
+from abc import abstractmethod
 from collections.abc import Mapping
+from typing import Any
 
-import optuna
+from optuna import Study
 from optuna.distributions import BaseDistribution
-from optuna.trial import Trial
+from optuna.samplers import BaseSampler, RandomSampler
+from optuna.trial import FrozenTrial, Trial
 
-from archloss.search.batch_tpe import BatchTPESampler
+Distributions = Mapping[str, BaseDistribution]
+Params = dict[str, Any]
 
 
-def ask_many(
-    study: optuna.Study, count: int, distributions: Mapping[str, BaseDistribution]
-) -> list[Trial]:
+class PackSampler(BaseSampler):
+    """A sampler that chooses the parameters of a whole pack before its trials are asked.
+
+    `ask_many` has it prepare a pack, of which each ask then takes one. What is asked without
+    being prepared is drawn at random.
+    """
+
+    def __init__(self, *, seed: int) -> None:
+        self._random = RandomSampler(seed=seed)
+        self._prepared: list[Params] = []
+        self._distributions: dict[str, BaseDistribution] = {}
+
+    @abstractmethod
+    def choose(self, study: Study, count: int, distributions: Distributions) -> list[Params]:
+        """Return the parameters of `count` trials, or none: then they are drawn at random."""
+
+    def prepare(self, study: Study, count: int, distributions: Distributions) -> None:
+        """Choose now what the next `count` asks will take."""
+        self._distributions = dict(distributions)
+        self._prepared = self.choose(study, count, distributions)
+
+    def infer_relative_search_space(
+        self, study: Study, trial: FrozenTrial
+    ) -> dict[str, BaseDistribution]:
+        """Return what is prepared: all of a trial's parameters."""
+        return self._distributions if self._prepared else {}
+
+    def sample_relative(
+        self, study: Study, trial: FrozenTrial, search_space: Distributions
+    ) -> Params:
+        """Return the next of the prepared parameters."""
+        return self._prepared.pop(0) if self._prepared else {}
+
+    def sample_independent(
+        self,
+        study: Study,
+        trial: FrozenTrial,
+        param_name: str,
+        param_distribution: BaseDistribution,
+    ) -> Any:
+        """Draw one parameter at random."""
+        return self._random.sample_independent(study, trial, param_name, param_distribution)
+
+
+def ask_many(study: Study, count: int, distributions: Distributions) -> list[Trial]:
     """Return `count` trials with all their parameters.
 
-    TPE is fitted once for all of them, unless Hyperband prunes: it gives every trial a bracket
-    of its own to learn from. Other samplers are asked one by one.
+    A PackSampler chooses them together; any other sampler is asked one by one.
     """
-    if isinstance(study.sampler, BatchTPESampler):
-        by_bracket = isinstance(study.pruner, optuna.pruners.HyperbandPruner)
-        study.sampler.expect(1 if by_bracket else count)
+    if isinstance(study.sampler, PackSampler):
+        study.sampler.prepare(study, count, distributions)
     return [study.ask(dict(distributions)) for _ in range(count)]

@@ -1,66 +1,114 @@
 """TPE that is fitted once for a pack of designs instead of once for each.
 
-Fitting its two density estimators is nearly all that an ask of TPE costs, and within a pack
-nothing new is known. So the estimators are fitted at the first ask of a pack, candidates for
-the whole pack are drawn at once, and each ask takes the best of its own. What is running in
-other packs counts as bad, as in Optuna (constant liar).
+Nothing new is known within a pack, and fitting is most of what an ask of TPE costs. So its two
+densities are fitted once for the pack, to a bounded history. What is running in other packs
+counts as bad, as in Optuna (constant liar). So does what the pack has chosen so far, through a
+density of its own: among hundreds of old trials it would hardly be noticed, and the pack would
+crowd together.
 """
 
-from typing import Any
+import math
+from collections.abc import Mapping, Sequence
 
 import numpy as np
-from optuna.distributions import BaseDistribution
-from optuna.samplers import TPESampler
-from optuna.study import Study
-from optuna.trial import FrozenTrial
+from optuna import Study
+from optuna.trial import FrozenTrial, TrialState
+
+from archloss.search.asking import Distributions, PackSampler, Params
+from archloss.search.parzen import PRIOR_WEIGHT, Array, Fit, weigh
+
+MOST_GOOD = 25
+LONGEST_HISTORY = 1000
 
 
-class BatchTPESampler(TPESampler):
-    """Optuna's TPESampler, with `expect` to say how many asks share a fit.
+class BatchTPESampler(PackSampler):
+    """Multivariate TPE (Bergstra et al. 2011; Watanabe, arXiv 2304.11127) for whole packs.
 
-    It overrides two methods that are private in Optuna 5; a test compares an expected pack of
-    one with the parent's own asks, and fails where they change.
+    Settings are those of Optuna 5's TPESampler: for a pack of one and a history of less than
+    LONGEST_HISTORY trials, it is that sampler, number for number. Under Hyperband it learns
+    from the trials of all brackets, since completed ones are comparable.
     """
 
-    def __init__(self, *, startup_trials: int, candidates: int, seed: int) -> None:
-        super().__init__(n_startup_trials=startup_trials, n_ei_candidates=candidates, seed=seed)
+    def __init__(self, fit: Fit, *, startup_trials: int, candidates: int, seed: int) -> None:
+        super().__init__(seed=seed)
+        self._fit = fit
+        self._startup_trials = startup_trials
         self._candidates = candidates
-        self._expected = 1
-        self._prepared: list[dict[str, Any]] = []
-        self._drawn: tuple[dict[str, np.ndarray], np.ndarray] | None = None
+        self._rng = np.random.RandomState(seed)
 
-    def expect(self, asks: int) -> None:
-        """Fit at the next ask, and let so many asks from it on share that fit."""
-        self._expected = asks
-        self._prepared = []
-
-    def _sample(
-        self, study: Study, trial: FrozenTrial, search_space: dict[str, BaseDistribution]
-    ) -> dict[str, Any]:
-        if not self._prepared:
-            self._n_ei_candidates = self._candidates * self._expected
-            super()._sample(study, trial, search_space)
-            self._prepared = self._choose(search_space)
-            self._expected = 1
-        return self._prepared.pop(0)
-
-    def _compute_acquisition_func(
-        self, samples: dict[str, np.ndarray], mpe_below: Any, mpe_above: Any
-    ) -> np.ndarray:
-        values = super()._compute_acquisition_func(samples, mpe_below, mpe_above)
-        self._drawn = (samples, values)
-        return values
-
-    def _choose(self, search_space: dict[str, BaseDistribution]) -> list[dict[str, Any]]:
-        """Return the best candidate of each ask's own, all asks of the pack in turn."""
-        assert self._drawn is not None
-        samples, values = self._drawn
-        best = values.reshape(self._expected, self._candidates).argmax(axis=1)
-        rows = best + np.arange(self._expected) * self._candidates
+    def choose(self, study: Study, count: int, distributions: Distributions) -> list[Params]:
+        """Return, for each trial of the pack, the best of its own candidates."""
+        trials = study.get_trials(deepcopy=False)
+        finished = [t for t in trials if t.state in (TrialState.COMPLETE, TrialState.PRUNED)]
+        if len(finished) < self._startup_trials:
+            return []
+        space = dict(sorted(distributions.items()))
+        good, bad = split_trials(finished)
+        bad = bad[-LONGEST_HISTORY:] + [t for t in trials if t.state == TrialState.RUNNING]
+        bad.sort(key=lambda trial: trial.number)
+        density = self._fit(to_columns(good, space), space)
+        drawn = density.sample(self._rng, count * self._candidates)
+        log_good = density.log_pdf(drawn)
+        log_bad = self._fit(to_columns(bad, space), space).log_pdf(drawn)
+        rows: list[int] = []
+        for first in range(0, count * self._candidates, self._candidates):
+            own = slice(first, first + self._candidates)
+            log_all_bad = log_bad[own]
+            if rows:
+                chosen = self._fit(take(drawn, rows), space).log_pdf(take(drawn, own))
+                log_all_bad = mix(log_all_bad, chosen, shares=(measure(len(bad)), len(rows)))
+            rows.append(first + int(np.argmax(log_good[own] - log_all_bad)))
         return [
-            {
-                name: distribution.to_external_repr(samples[name][row].item())
-                for name, distribution in search_space.items()
-            }
+            {name: space[name].to_external_repr(drawn[name][row].item()) for name in space}
             for row in rows
         ]
+
+
+def split_trials(finished: Sequence[FrozenTrial]) -> tuple[list[FrozenTrial], list[FrozenTrial]]:
+    """Return the best tenth, but at most MOST_GOOD, and the rest, each by number.
+
+    Completed trials are better than pruned ones, and those better that were pruned later.
+    """
+    ranked = sorted(finished, key=_rank)
+    count = min(math.ceil(0.1 * len(ranked)), MOST_GOOD)
+    good, bad = ranked[:count], ranked[count:]
+    return sorted(good, key=_get_number), sorted(bad, key=_get_number)
+
+
+def _get_number(trial: FrozenTrial) -> int:
+    return trial.number
+
+
+def _rank(trial: FrozenTrial) -> tuple[int, float, float]:
+    if trial.state == TrialState.COMPLETE:
+        assert trial.value is not None
+        return 0, 0.0, trial.value
+    if not trial.intermediate_values:
+        return 2, 0.0, 0.0
+    epoch, value = max(trial.intermediate_values.items())
+    return 1, -epoch, value
+
+
+def to_columns(trials: Sequence[FrozenTrial], space: Distributions) -> dict[str, Array]:
+    """Return each parameter's internal values, `[N]`."""
+    return {
+        name: np.array([distribution.to_internal_repr(trial.params[name]) for trial in trials])
+        for name, distribution in space.items()
+    }
+
+
+def take(columns: Mapping[str, Array], rows: list[int] | slice) -> dict[str, Array]:
+    """Return these rows of every column."""
+    return {name: column[rows] for name, column in columns.items()}
+
+
+def measure(count: int) -> float:
+    """Return the weight of a density of so many points, its prior included."""
+    return float(weigh(count).sum()) + PRIOR_WEIGHT
+
+
+def mix(log_one: Array, log_other: Array, *, shares: tuple[float, float]) -> Array:
+    """Return the logarithm of the mean of two densities, weighed by their shares."""
+    log_shares = np.log(shares) - np.log(sum(shares))
+    mixed: Array = np.logaddexp(log_one + log_shares[0], log_other + log_shares[1])
+    return mixed

@@ -56,6 +56,17 @@ def to_design(
     return space.make_design(resolve_conditions(dimensions, asked))
 
 
+def to_params(dimensions: Mapping[str, Dimension], asked: Mapping[str, Value]) -> dict[str, Value]:
+    """Return the parameters of a trial that asks for these values; to_design's counterpart."""
+    return {
+        name + _SHIFT if _is_shifted(dimension) else name: int(asked[name]) + 1
+        if _is_shifted(dimension)
+        else asked[name]
+        for name, dimension in dimensions.items()
+        if not is_fixed(dimension)
+    }
+
+
 def _is_shifted(dimension: Dimension) -> bool:
     return isinstance(dimension, Integer) and dimension.log and dimension.low < 1
 

@@ -1,47 +1,71 @@
 """The pruners that a study file can name, and the rungs at which they act."""
 
-from optuna import pruners
+from collections.abc import Sequence
+
+import numpy as np
+from optuna import Study, pruners
 from optuna.pruners import BasePruner
+from optuna.trial import FrozenTrial
 
 from archloss.search.spec import Spec
 
 
-def first_rung(spec: Spec) -> int:
-    """Return the epoch of the first rung: `min_epochs`, or a ninth of the epochs."""
-    return spec.search.min_epochs or max(1, spec.recipe.epochs // 9)
-
-
 def rung_epochs(spec: Spec) -> tuple[int, ...]:
-    """Return the epochs at which trials report, increasing; the last one is the recipe's.
-
-    Without a pruner there is one rung; else each is `reduction_factor` times the one before.
-    """
-    epochs = spec.recipe.epochs
-    if spec.search.pruner == "none":
-        return (epochs,)
-    rungs = [first_rung(spec)]
-    while rungs[-1] < epochs:
-        rungs.append(rungs[-1] * spec.search.reduction_factor)
-    return (*(rung for rung in rungs if rung < epochs), epochs)
+    """Return the epochs at which trials report, increasing; the last one is the recipe's."""
+    return spec.search.list_rungs(spec.recipe.epochs)
 
 
 def make_pruner(spec: Spec) -> BasePruner:
     """Return the study's pruner, which decides at the rungs alone.
 
-    Successive halving: asynchronous (Li et al., arXiv 1810.05934). Hyperband: Li et al., arXiv
-    1603.06560. Median: a trial stops that is worse than the median of earlier trials there.
+    "median" stops a trial that is worse at a rung than the median of the completed trials was.
     """
-    search = spec.search
-    if search.pruner == "successive-halving":
-        return pruners.SuccessiveHalvingPruner(
-            min_resource=first_rung(spec), reduction_factor=search.reduction_factor
+    factor = spec.search.reduction_factor
+    rungs = rung_epochs(spec)
+    match spec.search.pruner:
+        case "none":
+            return pruners.NopPruner()
+        case "successive-halving":
+            return HalvingPruner(rungs, factor=factor)
+        case "hyperband":
+            return HalvingPruner(rungs, factor=factor, brackets=len(rungs))
+        case "median":
+            return pruners.MedianPruner(n_startup_trials=spec.search.startup_trials)
+
+
+class HalvingPruner(BasePruner):
+    """Asynchronous successive halving (Li et al., arXiv 1810.05934), with brackets Hyperband.
+
+    At a rung a trial goes on if it is among the best 1 / `factor` of all that have reported
+    there, its own pack included; at least one always does, and ties go on together. With
+    several brackets (Li et al., arXiv 1603.06560), bracket b first prunes at rung b, and trials
+    compete within their bracket. (Optuna's own look at a pack's trials one after the other, so
+    that the first always goes on, and keep their memory where a restart of ours loses it.)
+    """
+
+    def __init__(self, rungs: Sequence[int], *, factor: int, brackets: int = 1) -> None:
+        self._rungs = tuple(rungs)
+        self._factor = factor
+        sizes = [
+            -(-brackets * factor ** (brackets - 1 - bracket) // (brackets - bracket))
+            for bracket in range(brackets)
+        ]
+        self._ends = np.cumsum(sizes)
+
+    def prune(self, study: Study, trial: FrozenTrial) -> bool:
+        """Say whether the trial, which has just reported, stops here."""
+        epoch = trial.last_step
+        bracket = self.find_bracket(trial.number)
+        if epoch is None or epoch not in self._rungs[bracket:-1]:
+            return False
+        values = sorted(
+            rival.intermediate_values[epoch]
+            for rival in study.get_trials(deepcopy=False)
+            if epoch in rival.intermediate_values and self.find_bracket(rival.number) == bracket
         )
-    if search.pruner == "hyperband":
-        return pruners.HyperbandPruner(
-            min_resource=first_rung(spec),
-            max_resource=spec.recipe.epochs,
-            reduction_factor=search.reduction_factor,
-        )
-    if search.pruner == "median":
-        return pruners.MedianPruner(n_startup_trials=search.startup_trials)
-    return pruners.NopPruner()
+        last_promoted = values[max(1, len(values) // self._factor) - 1]
+        return trial.intermediate_values[epoch] > last_promoted
+
+    def find_bracket(self, number: int) -> int:
+        """Return the bracket of a trial: by turns, most of them in those that prune early."""
+        return int(np.searchsorted(self._ends, number % self._ends[-1], side="right"))

@@ -1,0 +1,87 @@
+"""The samplers that learn nothing, and spread their points evenly: a grid and a sequence."""
+
+from collections import Counter
+from collections.abc import Sequence
+
+import numpy as np
+from optuna import Study
+from optuna.distributions import (
+    BaseDistribution,
+    CategoricalDistribution,
+    FloatDistribution,
+    IntDistribution,
+)
+from optuna.trial import TrialState
+from scipy.stats import qmc
+
+from archloss.search.asking import Distributions, PackSampler, Params
+
+_VISITING = (TrialState.RUNNING, TrialState.COMPLETE, TrialState.PRUNED)
+
+
+class GridSampler(PackSampler):
+    """The points of a grid in a random order, each time one that was tried least.
+
+    A point whose trial failed is thus tried again, and any part of the grid is a fair sample.
+    (Optuna's own wants to end the study, which is an error unless Optuna runs it.)
+    """
+
+    def __init__(self, grid: Sequence[Params], *, seed: int) -> None:
+        super().__init__(seed=seed)
+        order = np.random.default_rng(seed).permutation(len(grid))
+        self._grid = [grid[index] for index in order]
+
+    def choose(self, study: Study, count: int, distributions: Distributions) -> list[Params]:
+        """Return the next points."""
+        trials = study.get_trials(deepcopy=False, states=_VISITING)
+        visits = Counter(_make_key(trial.params) for trial in trials)
+        chosen: list[Params] = []
+        while len(chosen) < count:
+            least = min(visits[_make_key(point)] for point in self._grid)
+            fresh = [point for point in self._grid if visits[_make_key(point)] == least]
+            chosen += fresh[: count - len(chosen)]
+            visits.update(_make_key(point) for point in fresh)
+        return [dict(point) for point in chosen]
+
+
+def _make_key(params: Params) -> frozenset[tuple[str, object]]:
+    return frozenset(params.items())
+
+
+class SequenceSampler(PackSampler):
+    """A scrambled Sobol sequence: no part of the space is left out, however few the trials.
+
+    (Optuna's own draws the first trial at random, and one point at a time.)
+    """
+
+    def __init__(self, *, seed: int) -> None:
+        super().__init__(seed=seed)
+        self._seed = seed
+        self._drawn = 0
+
+    def choose(self, study: Study, count: int, distributions: Distributions) -> list[Params]:
+        """Return the next points of the sequence."""
+        if not distributions:
+            return []
+        first, self._drawn = self._drawn, self._drawn + count
+        sequence = qmc.Sobol(len(distributions), seed=self._seed)
+        whole = sequence.random_base2((self._drawn - 1).bit_length())
+        return [
+            {
+                name: scale(distribution, share)
+                for (name, distribution), share in zip(distributions.items(), point, strict=True)
+            }
+            for point in whole[first : self._drawn].tolist()
+        ]
+
+
+def scale(distribution: BaseDistribution, share: float) -> object:
+    """Return the value that this share, in [0, 1), of the distribution lies below."""
+    if isinstance(distribution, CategoricalDistribution):
+        return distribution.choices[int(share * len(distribution.choices))]
+    assert isinstance(distribution, FloatDistribution | IntDistribution)
+    half = 0.5 if isinstance(distribution, IntDistribution) else 0.0
+    low, high = distribution.low - half, distribution.high + half
+    value = low * (high / low) ** share if distribution.log else low + (high - low) * share
+    bounded = min(max(value, distribution.low), distribution.high)
+    return round(bounded) if isinstance(distribution, IntDistribution) else bounded
