@@ -1,6 +1,5 @@
 """Launch a study, or go on with one: `archloss.launch(spec)`, and the Study that comes back."""
 
-import os
 import platform
 from collections.abc import Sequence
 from importlib import metadata
@@ -11,16 +10,16 @@ import optuna
 import archloss
 from archloss.search.driver import Run, run_study
 from archloss.search.executors import make_executor
+from archloss.search.places import resolve_folder, resolve_storage
 from archloss.search.progress import Observer, SilentObserver
 from archloss.search.samplers import make_sampler
 from archloss.search.score import Score, make_score
 from archloss.search.spec import Spec, differing_keys
-from archloss.spaces.data import Dataset, load_dataset, split_dataset
+from archloss.spaces.data import Dataset, Splits, load_dataset, split_dataset
 from archloss.spaces.errors import ArchlossError, DataError
 from archloss.storage.database import Database, StudyExistsError
 from archloss.storage.records import StudyRecord, StudySummary, TrialRecord
 
-DEFAULT_FOLDER = "archloss-studies"
 _PACKAGES = ("torch", "optuna", "numpy", "scikit-learn", "sqlalchemy")
 
 
@@ -74,7 +73,10 @@ def launch(
     observer = observer or SilentObserver()
     make_sampler(spec)  # raises SpecError before anything is made
     dataset = load_dataset(spec.dataset, spec.target)
-    score = _make_score(spec, dataset)
+    splits = _split(spec, dataset)
+    for note in splits.notes:
+        observer.on_note(f"{spec.dataset}: {note}")
+    score = _make_score(spec, splits)
     home = resolve_folder(folder)
     own = home / spec.name
     _make_folder(own)
@@ -100,24 +102,17 @@ def open_study(name: str, *, storage: str | None = None, folder: Path | str | No
     return Study(name, database=database, folder=home / name)
 
 
-def resolve_folder(folder: Path | str | None) -> Path:
-    """Return where studies are kept: as given, from ARCHLOSS_FOLDER, or the default."""
-    return Path(folder or os.environ.get("ARCHLOSS_FOLDER") or DEFAULT_FOLDER)
-
-
-def resolve_storage(storage: str | None, folder: Path) -> str:
-    """Return the database's URL: as given, from ARCHLOSS_STORAGE, or a file in the folder."""
-    return storage or os.environ.get("ARCHLOSS_STORAGE") or f"sqlite:///{folder / 'studies.db'}"
-
-
-def _make_score(spec: Spec, dataset: Dataset) -> Score:
+def _split(spec: Spec, dataset: Dataset) -> Splits:
     recipe = spec.make_recipe()
-    splits = split_dataset(
+    return split_dataset(
         dataset,
         validation_fraction=recipe.validation_fraction,
         test_fraction=recipe.test_fraction,
         seed=recipe.seed,
     )
+
+
+def _make_score(spec: Spec, splits: Splits) -> Score:
     return make_score(
         spec.objective,
         classes=splits.classes,

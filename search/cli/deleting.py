@@ -30,7 +30,12 @@ def delete(
 
 
 def _ask(study: str, trials: int) -> None:
-    if not sys.stdin.isatty():
+    if not is_terminal():
         raise typer.BadParameter("nobody is there to ask: say --yes if you mean it")
     question = f"Delete study {study!r} with its {trials} trials, for good?"
     typer.confirm(question, abort=True, err=True)
+
+
+def is_terminal() -> bool:
+    """Say whether a person can be asked."""
+    return sys.stdin.isatty()

@@ -14,7 +14,7 @@ FAILED = 1
 BAD_INPUT = 2
 INTERRUPTED = 130
 # Classes by name: their modules load what most commands never need.
-_WHILE_RUNNING = {"OSError", "StorageError", "StudyStoppedError", "WorkerLostError"}
+_WHILE_RUNNING = {"StorageError", "StudyStoppedError", "WorkerLostError"}
 
 
 class FailureGroup(TyperGroup):
@@ -27,11 +27,16 @@ class FailureGroup(TyperGroup):
         except KeyboardInterrupt:
             say_error("stopped at once; the next launch of the study takes up what was running")
             raise typer.Exit(INTERRUPTED) from None
-        except (ArchlossError, OSError) as error:
-            if ctx.params["debug"] or isinstance(error, BrokenPipeError):
+        except Exception as error:
+            if ctx.params["debug"] or _is_typers(error) or isinstance(error, BrokenPipeError):
                 raise
             say_error(describe(error))
             raise typer.Exit(choose_exit_code(error)) from None
+
+
+def _is_typers(error: Exception) -> bool:
+    """Say whether Typer raised it, and will show it: an exit, a usage error, an answer of no."""
+    return type(error).__module__.partition(".")[0] in ("typer", "click")
 
 
 def say_error(message: str) -> None:
@@ -41,13 +46,27 @@ def say_error(message: str) -> None:
 
 
 def describe(error: Exception) -> str:
-    """Return what the error says, and which file it is about if the system raised it."""
+    """Return what the error says, and which file it is about if the system raised it.
+
+    What archloss did not raise on purpose is a defect: it is named as one, with the way to its
+    traceback.
+    """
     if isinstance(error, OSError) and error.filename is not None:
         return f"{error.filename}: {error.strerror}"
-    return "\n".join([str(error), *getattr(error, "__notes__", [])])
+    notes = getattr(error, "__notes__", [])
+    if isinstance(error, (ArchlossError, OSError)):
+        return "\n".join([str(error), *notes])
+    return "\n".join(
+        [
+            f"{type(error).__name__}: {error}",
+            *notes,
+            "This should not happen: `archloss --debug ...` shows where it comes from",
+        ]
+    )
 
 
 def choose_exit_code(error: Exception) -> int:
     """Return 1 for what went wrong while running, 2 for what the user asked for."""
     kinds = {kind.__name__ for kind in type(error).__mro__}
-    return FAILED if kinds & _WHILE_RUNNING else BAD_INPUT
+    asked_for = isinstance(error, ArchlossError) and not kinds & _WHILE_RUNNING
+    return BAD_INPUT if asked_for else FAILED

@@ -1,5 +1,6 @@
 """The commands that list: `list` the studies, `trials` those of one study."""
 
+import io
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
     from archloss.storage.records import StudySummary
 
 Format = Literal["table", "csv", "json", "parquet"]
+_WIDE = 1000
 _BY_SUFFIX: dict[str, Format] = {".csv": "csv", ".json": "json", ".parquet": "parquet"}
 
 
@@ -118,11 +120,15 @@ def _choose_format(options: TrialsOptions) -> Format:
 def _print_table(rows: Sequence[Row], opened: Opened, output: Path | None) -> None:
     dimensions = opened.spec.dimensions()
     searched = [name for name, dimension in dimensions.items() if not is_fixed(dimension)]
-    table = make_table(rows, opened.spec.objective, searched)
-    if output is None:
-        console = Console()
-        # A table that is cut to the terminal would lose columns where nobody looks: in a pipe.
-        console.print(table, soft_wrap=not console.is_terminal, width=None)
+    narrow = output is None and Console().is_terminal
+    table = make_table(rows, opened.spec.objective, searched, narrow=narrow)
+    if narrow:
+        Console().print(table)
         return
-    with output.open("w", encoding="utf-8") as file:
-        Console(file=file, width=10_000).print(table)
+    text = io.StringIO()
+    Console(file=text, width=_WIDE).print(table)  # in a pipe nothing may be cut off
+    lines = "".join(f"{line.rstrip()}\n" for line in text.getvalue().splitlines())
+    if output is None:
+        typer.echo(lines, nl=False)
+    else:
+        output.write_text(lines, encoding="utf-8")

@@ -83,9 +83,11 @@ class LineObserver:
         self.last: Progress | None = None
         self._console = console
         self._goal = goal
+        self._said: Progress | None = None
         self._said_at = -SECONDS_BETWEEN_LINES
 
     def __enter__(self) -> "LineObserver":
+        self.on_note(_STARTING)
         return self
 
     def __exit__(
@@ -104,16 +106,20 @@ class LineObserver:
         """Say how far it is, unless that was said a moment ago."""
         self.last = progress
         if time.monotonic() - self._said_at >= SECONDS_BETWEEN_LINES:
-            self._said_at = time.monotonic()
-            self.on_note(describe_progress(progress, self._goal))
+            self._say(progress)
 
     def on_note(self, text: str) -> None:
         """Say it."""
         self._console.print(text, markup=False, highlight=False, soft_wrap=True)
 
     def on_end(self, progress: Progress) -> None:
-        """Say how far it came."""
+        """Say how far it came, unless that was said already."""
         self.last = progress
+        if self._said is None or progress.finished != self._said.finished:
+            self._say(progress)
+
+    def _say(self, progress: Progress) -> None:
+        self._said, self._said_at = progress, time.monotonic()
         self.on_note(describe_progress(progress, self._goal))
 
 

@@ -147,7 +147,7 @@ def join_curves(curves: Iterable["Curve"]) -> dict[tuple[str, int], tuple[float,
 
 def make_curve_table(curves: Sequence["Curve"]) -> Table:
     """Return a table with a row per metric and replicate: first, last, and a picture in text."""
-    table = Table(box=None, padding=(0, 2), pad_edge=False)
+    table = Table(box=None, padding=(0, 1), pad_edge=False)
     for name in ("metric", "replicate", "epochs", "first", "last", "curve"):
         table.add_column(name, justify="left" if name in ("metric", "curve") else "right")
     for (metric, replicate), values in join_curves(curves).items():

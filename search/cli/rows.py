@@ -94,11 +94,21 @@ def write_parquet(rows: Sequence[Row], path: Path) -> None:
     parquet.write_table(pa.Table.from_pylist([dict(row) for row in rows], schema=schema), path)
 
 
-def make_table(rows: Sequence[Row], objective: str, searched: Sequence[str]) -> Table:
-    """Return the rows as a table for a terminal, with the searched part of the design alone."""
+def make_table(
+    rows: Sequence[Row], objective: str, searched: Sequence[str], *, narrow: bool
+) -> Table:
+    """Return the rows as a table, with the searched part of the design alone.
+
+    A narrow one has its names over several lines, to fit a terminal.
+    """
     table = Table(box=None, padding=(0, 1), pad_edge=False)
-    for name in ("trial", "ending", objective, *searched, "seconds"):
-        table.add_column(name, justify="left" if name == "ending" else "right", no_wrap=True)
+    score = objective.removeprefix("validation_") if narrow else objective
+    for name in ("trial", "ending", score, *searched, "seconds"):
+        table.add_column(
+            name.replace("_", "\n") if narrow else name,
+            justify="left" if name == "ending" else "right",
+            no_wrap=True,
+        )
     for row in rows:
         value, seconds = row["value"], row["seconds"]
         table.add_row(

@@ -44,7 +44,7 @@ def describe_counts(summary: Summary) -> str:
     """Return how many trials ended how, as one sentence."""
     budget = "" if summary.budget is None else f" of {summary.budget}"
     parts = [f"{summary.counts[name]} {name}" for name in _COUNTED if summary.counts.get(name)]
-    told = f": {', '.join(parts)}" if parts else ""
+    told = f" ({', '.join(parts)})" if parts else ""
     return f"Study {summary.study!r} on {summary.dataset}: {summary.finished}{budget} trials{told}."
 
 
@@ -74,11 +74,12 @@ def make_cell_table(cells: Sequence[Cell], objective: str) -> Table:
     """
     kinds = sorted({cell.residual for cell in cells})
     table = Table(box=None, padding=(0, 2), pad_edge=False)
-    table.add_column("depth", justify="right")
+    table.add_column("\ndepth", justify="right")
     for residual in kinds:
         word = "residual" if residual else "plain"
-        for name in (f"{word}: ce_weight", "error" if "error" in objective else "value", "trials"):
-            table.add_column(name, justify="right")
+        value = "error" if objective == "validation_error" else "value"
+        for name in ("ce_weight", value, "trials"):
+            table.add_column(f"{word}\n{name}", justify="right")
     by_place = {(cell.depths.low, cell.residual): cell for cell in cells}
     for low, depths in sorted({cell.depths.low: cell.depths for cell in cells}.items()):
         row = [str(depths)]

@@ -4,7 +4,7 @@ import math
 from collections.abc import Sequence
 
 _BARS = "▁▂▃▄▅▆▇█"
-WIDTH = 40
+WIDTH = 24
 
 
 def make_sparkline(values: Sequence[float], width: int = WIDTH) -> str:

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from archloss.search.places import resolve_folder, resolve_storage
 from archloss.search.report.points import make_points
 from archloss.search.report.summary import Summary, summarise
 from archloss.spaces.catalogue import SPACES
@@ -71,7 +72,6 @@ def open_database(storage: str | None, folder: Path | None) -> "Iterator[tuple[D
     Raises NoStudiesError where it is an SQLite file that does not exist: to look must not make
     one.
     """
-    from archloss.search.launch import resolve_folder, resolve_storage
     from archloss.storage.database import Database
 
     home = resolve_folder(folder)

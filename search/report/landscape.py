@@ -151,7 +151,8 @@ def _make_title(summary: Summary) -> str:
     endings: tuple[Ending, ...] = ("completed", "pruned", "diverged")
     parts = [f"{summary.counts[name]} {name}" for name in endings if summary.counts.get(name)]
     dataset = Path(summary.dataset).name
-    return f"{summary.study}: {dataset}\n{summary.finished} trials ({', '.join(parts)})"
+    name = summary.study if dataset == summary.study else f"{summary.study}: {dataset}"
+    return f"{name}\n{summary.finished} trials ({', '.join(parts)})"
 
 
 def _make_legend(shown: Sequence[Point], picture: Picture) -> list[Line2D]:

@@ -158,11 +158,27 @@ def test_usage_errors_exit_with_2_and_say_what_is_wrong(arguments, said):
         (StudyStoppedError, 1),
         (WorkerLostError, 1),
         (PermissionError, 1),
+        (KeyError, 1),
     ],
     ids=lambda value: value.__name__ if isinstance(value, type) else str(value),
 )
 def test_exit_code_tells_bad_input_from_what_failed_while_running(kind, code):
     assert choose_exit_code(kind("no")) == code
+
+
+def test_a_defect_is_named_as_one_without_a_traceback(monkeypatch):
+    from archloss.spaces import data
+
+    def fail():
+        raise KeyError("colour")
+
+    monkeypatch.setattr(data, "list_datasets", fail)
+    result = run("datasets")
+    assert result.exit_code == 1
+    assert result.stderr.startswith("error: KeyError: 'colour'")
+    assert "archloss --debug" in result.stderr
+    assert "Traceback" not in result.stderr
+    assert isinstance(run("--debug", "datasets").exception, KeyError)
 
 
 @pytest.mark.parametrize("command", ["status", "list", "trials digits", "show digits 0"])

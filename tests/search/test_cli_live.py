@@ -98,7 +98,8 @@ def test_lines_are_few_and_end_with_the_last_progress(monkeypatch):
         observer.on_note("[a note] in brackets")
         observer.on_end(make_progress(finished=50))
     lines = stream.getvalue().splitlines()
-    assert [re.match(r"\d+|study|\[a note\]", line)[0] for line in lines] == [
+    assert [re.match(r"\d+|starting|study|\[a note\]", line)[0] for line in lines] == [
+        "starting",
         "study",
         "10",
         "40",
