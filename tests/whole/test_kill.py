@@ -1,5 +1,6 @@
 """`kill -9` of a launch at random moments: nothing finished is lost, and the budget is exact."""
 
+import contextlib
 import os
 import random
 import signal
@@ -14,7 +15,7 @@ from archloss.search.launch import open_study
 from archloss.search.spec import Spec
 
 KILLS = 10
-TRIALS = 60
+TRIALS = 100
 LAUNCH = """
 import sys, archloss
 archloss.launch(archloss.Spec.from_json(sys.argv[1]), folder=sys.argv[2])
@@ -28,7 +29,7 @@ def make_spec() -> Spec:
             "dataset": "iris",
             "trials": TRIALS,
             "space": {"name": "residual-mlp", "depth": {"low": 1, "high": 6}, "width": [16]},
-            "recipe": {"epochs": 30, "batch_size": 16},
+            "recipe": {"epochs": 18, "batch_size": 16},
             "search": {"sampler": "random", "pruner": "successive-halving", "seed": 0},
             "workers": {"executor": "local", "processes": 2, "pack": 3, "device": "cpu"},
         }
@@ -49,19 +50,25 @@ def read_finished(folder):
     return {t.number: t for t in trials if t.state in ("COMPLETE", "PRUNED", "FAIL")}
 
 
-def wait_for_work(folder, driver) -> None:
-    """Wait until the launch has an unfinished trial, so that the kill hits it at work."""
+def count_trials(folder, states: str) -> int:
     path = folder / "studies.db"
-    while driver.poll() is None:
-        if path.exists():
-            with sqlite3.connect(path, timeout=10) as connection:
-                try:
-                    running = "select count(*) from trials where state = 'RUNNING'"
-                    if connection.execute(running).fetchone()[0]:
-                        return
-                except sqlite3.OperationalError:
-                    pass  # its tables are yet to come
-        time.sleep(0.05)
+    if not path.exists():
+        return 0
+    with contextlib.closing(sqlite3.connect(path, timeout=10)) as connection:
+        try:
+            question = f"select count(*) from trials where state in ({states})"
+            return connection.execute(question).fetchone()[0]
+        except sqlite3.OperationalError:
+            return 0  # its tables are yet to come
+
+
+def wait_for_work(folder, driver, *, finished: int) -> None:
+    """Wait until so many trials have finished and others are running: a kill then hurts."""
+    while driver.poll() is None and not (
+        count_trials(folder, "'COMPLETE', 'PRUNED'") >= finished
+        and count_trials(folder, "'RUNNING'")
+    ):
+        time.sleep(0.02)
 
 
 @pytest.mark.timeout(300)
@@ -69,16 +76,19 @@ def test_launch_after_ten_kills_has_exactly_its_budget(tmp_path):
     seed = random.SystemRandom().randrange(1_000_000)
     print(f"moments of the kills: seed {seed}")  # noqa: T201  shown when the test fails
     moments = random.Random(seed)
-    finished = {}
+    finished, kills = {}, 0
     for _ in range(KILLS):
         driver = start(tmp_path)
-        wait_for_work(tmp_path, driver)
-        time.sleep(moments.uniform(0.0, 3.0))
+        wait_for_work(tmp_path, driver, finished=len(finished) + moments.randint(0, 6))
+        time.sleep(moments.uniform(0.0, 0.3))
         driver.send_signal(signal.SIGKILL)
         driver.wait()
+        kills += driver.returncode == -signal.SIGKILL
         now = read_finished(tmp_path)
         assert {number: now[number] for number in finished} == finished
         finished = now
+    assert kills == KILLS  # the budget was never reached before
+    assert finished  # and some of them came after the first results
     assert start(tmp_path).wait(200) == 0
     study = open_study("killed", folder=tmp_path)
     trials = study.trials()
