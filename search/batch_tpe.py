@@ -24,16 +24,25 @@ LONGEST_HISTORY = 1000
 class BatchTPESampler(PackSampler):
     """Multivariate TPE (Bergstra et al. 2011; Watanabe, arXiv 2304.11127) for whole packs.
 
-    Settings are those of Optuna 5's TPESampler: for a pack of one and a history of less than
-    LONGEST_HISTORY trials, it is that sampler, number for number. Under Hyperband it learns
+    Settings are those of Optuna 5's TPESampler: for a pack of one and a history that is
+    shorter than `history`, it is that sampler, number for number. Under Hyperband it learns
     from the trials of all brackets, since completed ones are comparable.
     """
 
-    def __init__(self, fit: Fit, *, startup_trials: int, candidates: int, seed: int) -> None:
+    def __init__(
+        self,
+        fit: Fit,
+        *,
+        startup_trials: int,
+        candidates: int,
+        seed: int,
+        history: int = LONGEST_HISTORY,
+    ) -> None:
         super().__init__(seed=seed)
         self._fit = fit
         self._startup_trials = startup_trials
         self._candidates = candidates
+        self._history = history
         self._rng = np.random.RandomState(seed)
 
     def choose(self, study: Study, count: int, distributions: Distributions) -> list[Params]:
@@ -44,7 +53,7 @@ class BatchTPESampler(PackSampler):
             return []
         space = dict(sorted(distributions.items()))
         good, bad = split_trials(finished)
-        bad = bad[-LONGEST_HISTORY:] + [t for t in trials if t.state == TrialState.RUNNING]
+        bad = bad[-self._history :] + [t for t in trials if t.state == TrialState.RUNNING]
         bad.sort(key=lambda trial: trial.number)
         density = self._fit(to_columns(good, space), space)
         drawn = density.sample(self._rng, count * self._candidates)

@@ -1,5 +1,7 @@
 """The samplers that a study file can name, with their settings pinned."""
 
+import logging
+
 import numpy as np
 from optuna import samplers
 from optuna.samplers import BaseSampler
@@ -24,6 +26,8 @@ def make_sampler(spec: Spec, *, already: int = 0) -> BaseSampler:
         case "tpe":
             return _make_tpe(search, seed)
         case "gp":
+            # It says with a warning that it could be faster; a person can do little about it.
+            logging.getLogger("optuna._gp.batched_lbfgsb").setLevel(logging.ERROR)
             return samplers.GPSampler(
                 seed=seed,
                 n_startup_trials=search.startup_trials,
