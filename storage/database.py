@@ -1,22 +1,20 @@
 """One database: Optuna's tables and ours behind one door, a transaction for each call."""
 
 import contextlib
-import difflib
 import json
 import math
 import secrets
 from collections.abc import Collection, Mapping, Sequence
-from typing import Any
 
 import optuna
 import sqlalchemy as sa
 from optuna.storages import BaseStorage, RDBStorage
 
-from archloss.spaces.outcome import Outcome
 from archloss.storage import leases, results, tables
+from archloss.storage.assembly import check_tell, explain_missing, make_record, make_study
 from archloss.storage.dialects import BUSY_TIMEOUT_S, explained, open_engine, read_url, writing
 from archloss.storage.errors import StorageError, StudyExistsError, StudyNotFoundError
-from archloss.storage.optuna_trials import OptunaStudy, OptunaTables, OptunaTrial, read_clock
+from archloss.storage.optuna_trials import OptunaStudy, OptunaTables, read_clock
 from archloss.storage.records import (
     Checkpoint,
     Curve,
@@ -119,7 +117,7 @@ class Database:
         for study in known:
             if study.name == name and study.study_id in ours:
                 return ours[study.study_id]
-        raise StudyNotFoundError(_explain_missing(name, known, ours))
+        raise StudyNotFoundError(explain_missing(name, known, ours))
 
     def list_studies(self) -> list[StudySummary]:
         """Return a line for each study in the database, in the order they were made."""
@@ -178,7 +176,7 @@ class Database:
         `keep_weights` trials of the study.
         """
         for tell in tells:
-            _check_tell(tell)
+            check_tell(tell)
         study_id = self._find_study(lease_id)
         with explained(self._url), self._changing(study_id, lease_id) as connection:
             leased = results.find_leased(connection, lease_id, [tell.trial_id for tell in tells])
@@ -249,7 +247,7 @@ class Database:
         """Return our part of the studies that are ours, by id."""
         rows = {row.study_id: row for row in connection.execute(sa.select(tables.studies))}
         return {
-            study.study_id: _make_study(study.name, rows[study.study_id])
+            study.study_id: make_study(study.name, rows[study.study_id])
             for study in known
             if study.study_id in rows and rows[study.study_id].token == study.token
         }
@@ -291,7 +289,7 @@ class Database:
         endings = results.read_endings(connection, study_id)
         nothing = (None, None, None)
         return [
-            _make_record(trial, *endings.get(trial.trial_id, nothing))
+            make_record(trial, *endings.get(trial.trial_id, nothing))
             for trial in self._optuna.read(connection, study_id, trial_ids)
         ]
 
@@ -307,59 +305,3 @@ class Database:
         if trial_id is None:
             raise StorageError(f"the study with the id {study_id} has no trial {number}")
         return trial_id
-
-
-def _check_tell(tell: TrialTell) -> None:
-    if tell.state == "COMPLETE" and (tell.value is None or math.isnan(tell.value)):
-        raise ValueError(
-            f"a COMPLETE trial must have a value, but {tell.trial_id} got {tell.value}"
-        )
-    if tell.state != "COMPLETE" and tell.value is not None:
-        raise ValueError(f"only a COMPLETE trial has a value, but {tell.trial_id} is {tell.state}")
-
-
-def _explain_missing(
-    name: str, known: Sequence[OptunaStudy], ours: Mapping[int, StudyRecord]
-) -> str:
-    if any(study.name == name for study in known):
-        return (
-            f"study {name!r} is in the database, but another program than archloss made it; "
-            "choose another name"
-        )
-    names = [study.name for study in ours.values()]
-    near = difflib.get_close_matches(name, names, n=1)
-    if near:
-        return f"there is no study {name!r}; did you mean {near[0]!r}?"
-    there = f"there are {', '.join(map(repr, sorted(names)))}" if names else "there are none"
-    return f"there is no study {name!r}; {there}"
-
-
-def _make_study(name: str, row: sa.Row[Any]) -> StudyRecord:
-    return StudyRecord(
-        study_id=row.study_id,
-        name=name,
-        spec=row.spec,
-        digest=row.digest,
-        fingerprint=row.fingerprint,
-        environment=json.loads(row.environment),
-        created_at=row.created_at,
-    )
-
-
-def _make_record(
-    trial: OptunaTrial, outcome: str | None, message: str | None, seconds: float | None
-) -> TrialRecord:
-    return TrialRecord(
-        trial_id=trial.trial_id,
-        number=trial.number,
-        state=trial.state,
-        value=trial.value,
-        outcome=None if outcome is None else Outcome[outcome],
-        message=message,
-        params=trial.params,
-        distributions=trial.distributions,
-        intermediate=trial.intermediate,
-        seconds=seconds,
-        started_at=trial.started_at,
-        finished_at=trial.finished_at,
-    )

@@ -1,0 +1,142 @@
+"""Databases, both ways into Optuna's tables, and trials to put into them."""
+
+import dataclasses
+import shutil
+
+import numpy as np
+import pytest
+from optuna.distributions import CategoricalDistribution, FloatDistribution, IntDistribution
+
+from archloss.spaces.outcome import Outcome
+from archloss.storage import schema
+from archloss.storage.database import Database
+from archloss.storage.records import Checkpoint, Curve, TrialStart, TrialTell
+
+DISTRIBUTIONS = {
+    "depth": IntDistribution(1, 32, log=True),
+    "residual": CategoricalDistribution((False, True)),
+    "ce_weight": FloatDistribution(0.0, 1.0),
+    "learning_rate": FloatDistribution(1e-4, 1e-1, log=True),
+    "mse_on": CategoricalDistribution(("probabilities", "logits")),
+    "width": CategoricalDistribution((16, 32)),
+}
+
+
+class Bench:
+    """A database with one study and one lease on it, and short words for what tests do."""
+
+    def __init__(self, url, name="study"):
+        self.url = url
+        self.database = Database(url)
+        self.study = self.database.create_study(
+            name=name, spec="{}", digest="d", fingerprint="f", environment={"python": "3"}
+        )
+        self.study_id = self.study.study_id
+        self.lease_id = self.database.open_lease(self.study_id)
+
+    def make_starts(self, count, seed=0):
+        random = np.random.default_rng(seed)
+        return [
+            TrialStart(
+                params={
+                    "depth": int(random.integers(1, 33)),
+                    "residual": bool(random.integers(2)),
+                    "ce_weight": float(random.uniform()),
+                    "learning_rate": float(10 ** random.uniform(-4, -1)),
+                    "mse_on": ("probabilities", "logits")[random.integers(2)],
+                    "width": (16, 32)[random.integers(2)],
+                },
+                distributions=DISTRIBUTIONS,
+            )
+            for _ in range(count)
+        ]
+
+    def start(self, count, *, budget=None, lease_id=None):
+        lease_id = self.lease_id if lease_id is None else lease_id
+        return self.database.start_trials(
+            self.study_id, lease_id, self.make_starts(count), budget=budget
+        )
+
+    def tell(self, *tells, lease_id=None, keep_weights=0):
+        lease_id = self.lease_id if lease_id is None else lease_id
+        return self.database.tell(lease_id, tells, keep_weights=keep_weights)
+
+    def make_complete(self, handle, value=0.5, **rest):
+        tell = TrialTell(
+            trial_id=handle.trial_id, state="COMPLETE", value=value, outcome=Outcome.COMPLETED
+        )
+        return dataclasses.replace(tell, **rest)
+
+    def make_checkpoint(self, replicate=0, epochs_done=3):
+        arrays = {
+            "parameters": np.arange(5, dtype=np.float32) + replicate,
+            "momentum": np.linspace(0, 1, 5),
+        }
+        return Checkpoint(
+            replicate=replicate, epochs_done=epochs_done, steps=7 * epochs_done, arrays=arrays
+        )
+
+    def make_curve(self, values, *, replicate=0, metric="validation_error", first_epoch=1):
+        return Curve(
+            replicate=replicate, metric=metric, first_epoch=first_epoch, values=tuple(values)
+        )
+
+    def trials(self):
+        return self.database.read_trials(self.study_id)
+
+    def make_lease_dead(self, lease_id=None):
+        """Make a lease look as if its driver was killed."""
+        lease_id = self.lease_id if lease_id is None else lease_id
+        with self.database._engine.begin() as connection:
+            connection.exec_driver_sql(
+                "UPDATE archloss_leases SET process_started_s = 1 WHERE lease_id = ?", (lease_id,)
+            )
+
+
+@pytest.fixture(scope="session")
+def empty_file(tmp_path_factory):
+    """A database with all tables and nothing in them; to copy it is quicker than to make it."""
+    path = tmp_path_factory.mktemp("empty") / "empty.db"
+    Database(f"sqlite:///{path}").close()
+    return path
+
+
+@pytest.fixture
+def url(tmp_path, empty_file):
+    shutil.copy(empty_file, tmp_path / "studies.db")
+    return f"sqlite:///{tmp_path / 'studies.db'}"
+
+
+@pytest.fixture(params=["bulk", "slow"])
+def way(request, monkeypatch):
+    """Both ways into Optuna's tables: the slow one is for revisions that are not known."""
+    if request.param == "slow":
+        monkeypatch.setattr(schema, "KNOWN_REVISION", "another")
+    return request.param
+
+
+@pytest.fixture
+def bench(url, way):
+    made = Bench(url)
+    yield made
+    made.database.close()
+
+
+@pytest.fixture
+def quick_bench(url):
+    made = Bench(url)
+    yield made
+    made.database.close()
+
+
+@pytest.fixture
+def make_bench():
+    made = []
+
+    def make(url, name="study"):
+        made.append(Bench(url, name))
+        return made[-1]
+
+    yield make
+    for bench in made:
+        bench.database.close()
