@@ -12,7 +12,6 @@ from archloss.search.driver import Run, run_study
 from archloss.search.executors import make_executor
 from archloss.search.places import resolve_folder, resolve_storage
 from archloss.search.progress import Observer, SilentObserver
-from archloss.search.samplers import make_sampler
 from archloss.search.score import Score, make_score
 from archloss.search.spec import Spec, differing_keys
 from archloss.spaces.data import Dataset, Splits, load_dataset, split_dataset
@@ -71,7 +70,6 @@ def launch(
     returns; twice raises KeyboardInterrupt. Raises ArchlossError for whatever the user can mend.
     """
     observer = observer or SilentObserver()
-    make_sampler(spec)  # raises SpecError before anything is made
     dataset = load_dataset(spec.dataset, spec.target)
     splits = _split(spec, dataset)
     for note in splits.notes:

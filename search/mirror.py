@@ -38,7 +38,6 @@ class Mirror:
         self._storage = optuna.storages.InMemoryStorage()
         self._study = _create_quietly(self._storage, name, sampler, pruner)
         self._study_id = self._storage.get_study_id_from_name(name)
-        self._prunes = not isinstance(pruner, optuna.pruners.NopPruner)
         self._distributions = dict(distributions)
         self._running: dict[int, Trial] = {}
         self._known: set[int] = set()
@@ -55,25 +54,13 @@ class Mirror:
             if known or not (mine or record.state in _FINISHED):
                 continue
             self._known.add(record.trial_id)
-            if mine or self._prunes:
-                self._running[record.trial_id] = self._replay(record)
-                if not mine:
-                    self.finish(record.trial_id, record.state, record.value)
-            else:
-                self._study.add_trial(_make_frozen(record, finished=True))
-
-    def _replay(self, record: TrialRecord) -> Trial:
-        """Add a trial as running, and show the pruner its rungs: it keeps notes on each."""
-        self._study.add_trial(_make_frozen(record, finished=False))
-        number = self._storage.get_n_trials(self._study_id) - 1
-        trial = Trial(
-            self._study,
-            self._storage.get_trial_id_from_study_id_trial_number(self._study_id, number),
-        )
-        for epoch, value in sorted(record.intermediate.items()):
-            trial.report(value, epoch)
-            trial.should_prune()
-        return trial
+            self._study.add_trial(_make_frozen(record, "RUNNING" if mine else record.state))
+            if mine:
+                number = self._storage.get_n_trials(self._study_id) - 1
+                mirrored = self._storage.get_trial_id_from_study_id_trial_number(
+                    self._study_id, number
+                )
+                self._running[record.trial_id] = Trial(self._study, mirrored)
 
     def ask(self, count: int) -> list[Trial]:
         """Ask the sampler for so many trials at once."""
@@ -98,7 +85,6 @@ class Mirror:
 
     def finish(self, trial_id: int, state: str, value: float | None) -> None:
         """Tell the sampler how a trial ended; only a COMPLETE one has a value."""
-        value = value if state == "COMPLETE" else None
         self._study.tell(self._running.pop(trial_id), value, state=_STATES[state])
 
     def is_next(self, numbers: Sequence[int]) -> bool:
@@ -122,11 +108,11 @@ def _create_quietly(
         optuna.logging.set_verbosity(verbosity)
 
 
-def _make_frozen(record: TrialRecord, *, finished: bool) -> optuna.trial.FrozenTrial:
+def _make_frozen(record: TrialRecord, state: str) -> optuna.trial.FrozenTrial:
     return optuna.trial.create_trial(
-        state=_STATES[record.state] if finished else TrialState.RUNNING,
-        value=record.value if record.state == "COMPLETE" else None,
+        state=_STATES[state],
+        value=record.value if state == "COMPLETE" else None,
         params=dict(record.params),
         distributions=dict(record.distributions),
-        intermediate_values=dict(record.intermediate) if finished else {},
+        intermediate_values=dict(record.intermediate),
     )

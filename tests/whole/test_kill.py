@@ -36,10 +36,11 @@ def make_spec() -> Spec:
     )
 
 
-def start(folder) -> "subprocess.Popen[bytes]":
+def start(folder, **rest) -> "subprocess.Popen[bytes]":
     return subprocess.Popen(
         [sys.executable, "-c", LAUNCH, make_spec().to_json(), str(folder)],
         env={**os.environ, "OMP_NUM_THREADS": "1"},
+        **rest,
     )
 
 
@@ -72,7 +73,23 @@ def wait_for_work(folder, driver, *, finished: int) -> None:
 
 
 @pytest.mark.timeout(300)
-def test_launch_after_ten_kills_has_exactly_its_budget(tmp_path):
+def test_launch_after_an_interrupt_of_its_terminal_goes_on_from_there(tmp_path):
+    driver = start(tmp_path, process_group=0)
+    wait_for_work(tmp_path, driver, finished=3)
+    os.killpg(driver.pid, signal.SIGINT)
+    assert driver.wait(100) == 0
+    study = open_study("killed", folder=tmp_path)
+    counts = study.summary().counts
+    study.database.close()
+    assert counts.get("RUNNING", 0) == counts.get("FAIL", 0) == 0
+    assert 3 <= counts.get("COMPLETE", 0) + counts.get("PRUNED", 0) < TRIALS
+    assert counts["WAITING"] > 0
+    assert start(tmp_path).wait(200) == 0
+    assert len(read_finished(tmp_path)) == TRIALS
+
+
+@pytest.mark.timeout(300)
+def test_launch_after_ten_ten_kills_has_exactly_its_budget(tmp_path):
     seed = random.SystemRandom().randrange(1_000_000)
     print(f"moments of the kills: seed {seed}")  # noqa: T201  shown when the test fails
     moments = random.Random(seed)
