@@ -32,7 +32,7 @@ class PackSampler(BaseSampler):
     def prepare(self, study: Study, count: int, distributions: Distributions) -> None:
         """Choose now what the next `count` asks will take."""
         self._distributions = dict(distributions)
-        self._prepared = self.choose(study, count, distributions)
+        self._prepared = self.choose(study, count, distributions) if distributions else []
 
     def infer_relative_search_space(
         self, study: Study, trial: FrozenTrial

@@ -18,7 +18,7 @@ from archloss.search.asking import Distributions, PackSampler, Params
 from archloss.search.parzen import PRIOR_WEIGHT, Array, Fit, weigh
 
 MOST_GOOD = 25
-LONGEST_HISTORY = 1000
+LONGEST_HISTORY = 300
 
 
 class BatchTPESampler(PackSampler):

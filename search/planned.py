@@ -61,8 +61,6 @@ class SequenceSampler(PackSampler):
 
     def choose(self, study: Study, count: int, distributions: Distributions) -> list[Params]:
         """Return the next points of the sequence."""
-        if not distributions:
-            return []
         first, self._drawn = self._drawn, self._drawn + count
         sequence = qmc.Sobol(len(distributions), seed=self._seed)
         whole = sequence.random_base2((self._drawn - 1).bit_length())

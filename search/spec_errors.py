@@ -109,7 +109,11 @@ def _describe(model: type[BaseModel], place: tuple[str, ...]) -> str:
 def _phrase(details: Mapping[str, Any]) -> str:
     """Return what a value must be, for a sentence with "must be" before it."""
     rule = _RULES.get(details["type"], "of another kind")
-    return rule.format(**details.get("ctx", {}))
+    bounds = {
+        name: int(value) if isinstance(value, float) and value.is_integer() else value
+        for name, value in details.get("ctx", {}).items()
+    }
+    return rule.format(**bounds)
 
 
 def _find_nearest(word: object, known: Iterable[str]) -> str | None:
