@@ -25,12 +25,12 @@ class FailureGroup(TyperGroup):
         try:
             return super().invoke(ctx)
         except KeyboardInterrupt:
-            say_error("stopped at once; the next launch of the study takes up what was running")
+            say("stopped at once; the next launch of the study takes up what was running")
             raise typer.Exit(INTERRUPTED) from None
         except Exception as error:
             if ctx.params["debug"] or _is_typers(error) or isinstance(error, BrokenPipeError):
                 raise
-            say_error(describe(error))
+            say(f"error: {describe(error)}")
             raise typer.Exit(choose_exit_code(error)) from None
 
 
@@ -39,10 +39,10 @@ def _is_typers(error: Exception) -> bool:
     return type(error).__module__.partition(".")[0] in ("typer", "click")
 
 
-def say_error(message: str) -> None:
-    """Print "error: ..." to standard error, in red where it can be."""
+def say(message: str) -> None:
+    """Print to standard error, in red where it can be."""
     with contextlib.suppress(OSError):  # nobody listens
-        Console(stderr=True).print(Text(f"error: {message}", style="red"), soft_wrap=True)
+        Console(stderr=True).print(Text(message, style="red"), soft_wrap=True)
 
 
 def describe(error: Exception) -> str:

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
 SECONDS_BETWEEN_LINES = 5.0
 _STARTING = "starting: reads the data, loads torch, measures how many trials to pack"
+_FIRST = "training the first trials"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -150,6 +151,7 @@ class BarObserver:
 
     def on_start(self, spec: "Spec", resumed: int) -> None:
         """Say what is launched, above the bar."""
+        self._spinner.update(text=_FIRST)
         self.on_note(describe_launch(spec, resumed))
 
     def on_progress(self, progress: Progress) -> None:

@@ -28,14 +28,15 @@ _COUNTED: tuple[Ending, ...] = (
 
 def print_summary(console: Console, summary: Summary) -> None:
     """Print the counts, the best trial and the best `ce_weight` seen by depth."""
-    console.print(describe_counts(summary), highlight=False, soft_wrap=True)
+    console.print(describe_counts(summary), markup=False, highlight=False, soft_wrap=True)
     if summary.best is None:
         console.print(_explain_no_best(summary), highlight=False, soft_wrap=True)
     else:
         print_best(console, summary.best, summary.objective)
     if summary.cells:
         console.print()
-        console.print(f"Best ce_weight seen by depth ({OBJECTIVE_LABELS[summary.objective]}):")
+        label = OBJECTIVE_LABELS[summary.objective]
+        console.print(f"Best ce_weight seen by depth ({label}):", highlight=False)
         console.print(make_cell_table(summary.cells, summary.objective))
         console.print(CAVEAT, highlight=False, style="dim")
 
@@ -70,7 +71,8 @@ def print_best(console: Console, best: Point, objective: str) -> None:
 def make_cell_table(cells: Sequence[Cell], objective: str) -> Table:
     """Return the table: a row per range of depths, a group of columns per kind of network.
 
-    "trials" are all that finished there; "(3 diverged)" are among them, and so are pruned ones.
+    "5 of 9 (3 diverged)" is that 5 trials were trained to the end, and that 9 finished there:
+    those that are neither completed nor diverged were pruned.
     """
     kinds = sorted({cell.residual for cell in cells})
     table = Table(box=None, padding=(0, 2), pad_edge=False)
@@ -78,7 +80,7 @@ def make_cell_table(cells: Sequence[Cell], objective: str) -> Table:
     for residual in kinds:
         word = "residual" if residual else "plain"
         value = "error" if objective == "validation_error" else "value"
-        for name in ("ce_weight", value, "trials"):
+        for name in ("ce_weight", value, "completed"):
             table.add_column(f"{word}\n{name}", justify="right")
     by_place = {(cell.depths.low, cell.residual): cell for cell in cells}
     for low, depths in sorted({cell.depths.low: cell.depths for cell in cells}.items()):
@@ -92,7 +94,10 @@ def make_cell_table(cells: Sequence[Cell], objective: str) -> Table:
 def _format_cell(cell: Cell | None, objective: str) -> tuple[str, str, str]:
     if cell is None:
         return "-", "-", "0"
-    trials = f"{cell.trials}" + (f" ({cell.diverged} diverged)" if cell.diverged else "")
+    completed = cell.trials - cell.pruned - cell.diverged
+    trials = str(completed) if completed == cell.trials else f"{completed} of {cell.trials}"
+    if cell.diverged:
+        trials += f" ({cell.diverged} diverged)"
     if cell.best is None:
         return "-", "-", trials
     return (

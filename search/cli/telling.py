@@ -77,7 +77,7 @@ def _dimension_to_json(dimension: Dimension) -> dict[str, object]:
 
 
 def datasets(as_json: AsJson = False) -> None:
-    """Show the data sets that come with archloss. Your own: see docs/data.md."""
+    """Show the data sets that come with archloss. Your own: docs/datasets.md."""
     from archloss.spaces.data import list_datasets
 
     infos = list_datasets()

@@ -80,7 +80,7 @@ def test_help_loads_nothing_heavy(name):
     code = (
         "import sys\n"
         "from archloss.search.cli.app import app\n"
-        f"app({[*filter(None, [name]), '--help']}, standalone_mode=False)\n"
+        f"assert not app({[*filter(None, [name]), '--help']}, standalone_mode=False)\n"
         "heavy = {'torch', 'optuna', 'sqlalchemy', 'pandas', 'numpy', 'sklearn', 'matplotlib'}\n"
         "assert not heavy & set(sys.modules), heavy & set(sys.modules)\n"
     )
