@@ -1,0 +1,73 @@
+"""Puts records together from Optuna's rows and ours, and explains those that are not there."""
+
+import difflib
+import json
+import math
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import sqlalchemy as sa
+
+from archloss.spaces.outcome import Outcome
+from archloss.storage.optuna_trials import OptunaStudy, OptunaTrial
+from archloss.storage.records import StudyRecord, TrialRecord, TrialTell
+
+
+def check_tell(tell: TrialTell) -> None:
+    """Raise ValueError for a tell that would make a trial unlike any of Optuna's."""
+    if tell.state == "COMPLETE" and (tell.value is None or math.isnan(tell.value)):
+        raise ValueError(
+            f"a COMPLETE trial must have a value, but {tell.trial_id} got {tell.value}"
+        )
+    if tell.state != "COMPLETE" and tell.value is not None:
+        raise ValueError(f"only a COMPLETE trial has a value, but {tell.trial_id} is {tell.state}")
+
+
+def explain_missing(
+    name: str, known: Sequence[OptunaStudy], ours: Mapping[int, StudyRecord]
+) -> str:
+    """Return why there is no such study of ours, and the nearest name there is."""
+    if any(study.name == name for study in known):
+        return (
+            f"study {name!r} is in the database, but another program than archloss made it; "
+            "choose another name"
+        )
+    names = [study.name for study in ours.values()]
+    near = difflib.get_close_matches(name, names, n=1)
+    if near:
+        return f"there is no study {name!r}; did you mean {near[0]!r}?"
+    there = f"there are {', '.join(map(repr, sorted(names)))}" if names else "there are none"
+    return f"there is no study {name!r}; {there}"
+
+
+def make_study(name: str, row: sa.Row[Any]) -> StudyRecord:
+    """Put Optuna's part of a study and ours together."""
+    return StudyRecord(
+        study_id=row.study_id,
+        name=name,
+        spec=row.spec,
+        digest=row.digest,
+        fingerprint=row.fingerprint,
+        environment=json.loads(row.environment),
+        created_at=row.created_at,
+    )
+
+
+def make_record(
+    trial: OptunaTrial, outcome: str | None, message: str | None, seconds: float | None
+) -> TrialRecord:
+    """Put Optuna's part of a trial and ours together."""
+    return TrialRecord(
+        trial_id=trial.trial_id,
+        number=trial.number,
+        state=trial.state,
+        value=trial.value,
+        outcome=None if outcome is None else Outcome[outcome],
+        message=message,
+        params=trial.params,
+        distributions=trial.distributions,
+        intermediate=trial.intermediate,
+        seconds=seconds,
+        started_at=trial.started_at,
+        finished_at=trial.finished_at,
+    )
