@@ -8,9 +8,9 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from archloss.spaces.errors import ArchlossError
     from archloss.search.launch import Study, launch
     from archloss.search.spec import Spec
+    from archloss.spaces.errors import ArchlossError
 
 __version__ = "0.1.0"
 __all__ = ["ArchlossError", "Spec", "Study", "__version__", "launch"]

@@ -15,8 +15,7 @@ Storage = Annotated[
     typer.Option(
         envvar="ARCHLOSS_STORAGE",
         metavar="URL",
-        help="Database of the studies: sqlite:///FILE. "
-        "Without it: studies.db in the folder.",
+        help="Database of the studies: sqlite:///FILE. Without it: studies.db in the folder.",
         show_default=False,
     ),
 ]
