@@ -183,9 +183,11 @@ class Database:
             accepted = set(self._optuna.find_running(connection, leased))
             tells = [tell for tell in tells if tell.trial_id in accepted]
             if tells:
-                results.write_results(connection, tells)
+                results.write_results(connection, lease_id, tells)
                 self._optuna.write(connection, tells)
-                results.release(connection, tells)
+            finished = [t.trial_id for t in tells if t.state not in (None, "WAITING")]
+            if finished:
+                results.delete_checkpoints(connection, finished)
             if any(tell.weights for tell in tells):
                 self._drop_weights(connection, study_id, keep_weights)
         return accepted

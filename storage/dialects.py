@@ -1,10 +1,11 @@
 """Opens databases, and holds whatever differs between kinds of them."""
 
 import contextlib
+import functools
 import random
 import sqlite3
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -147,20 +148,23 @@ def lock_study(connection: sa.Connection, studies: sa.FromClause, study_id: int)
     return connection.execute(query).first() is not None
 
 
+@functools.cache
 def insert_ignoring(table: sa.Table) -> sa.Insert:
     """Return an INSERT that leaves rows alone which are there already."""
     return sqlite.insert(table).on_conflict_do_nothing()
 
 
-def insert_replacing(table: sa.Table, keys: Sequence[str]) -> sa.Insert:
-    """Return an INSERT that replaces rows with the same `keys`."""
+@functools.cache
+def insert_replacing(table: sa.Table) -> sa.Insert:
+    """Return an INSERT that replaces rows with the same primary key."""
+    keys = [column.name for column in table.primary_key]
     statement = sqlite.insert(table)
     changes = {
         column.name: statement.excluded[column.name]
         for column in table.columns
         if column.name not in keys
     }
-    return statement.on_conflict_do_update(index_elements=list(keys), set_=changes)
+    return statement.on_conflict_do_update(index_elements=keys, set_=changes)
 
 
 def read_clock_s(_connection: sa.Connection) -> float:

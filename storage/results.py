@@ -54,8 +54,8 @@ def read_leases(
     return {row.trial_id: row.lease_id for row in connection.execute(query)}
 
 
-def set_lease(connection: sa.Connection, lease_id: int | None, trial_ids: Collection[int]) -> None:
-    """Put trials under a lease, or under none."""
+def set_lease(connection: sa.Connection, lease_id: int, trial_ids: Collection[int]) -> None:
+    """Put trials under a lease."""
     update = sa.update(trials).where(trials.c.trial_id.in_(trial_ids))
     connection.execute(update.values(lease_id=lease_id))
 
@@ -69,13 +69,14 @@ def read_endings(
     return {trial_id: (outcome, message, seconds) for trial_id, outcome, message, seconds in rows}
 
 
-def write_results(connection: sa.Connection, tells: Sequence[TrialTell]) -> None:
-    """Write all that is told but Optuna's share, and where it differs from none."""
+def write_results(connection: sa.Connection, lease_id: int, tells: Sequence[TrialTell]) -> None:
+    """Write all that is told but Optuna's share; paused and finished trials leave the lease."""
     connection.execute(
         sa.update(trials).where(trials.c.trial_id == sa.bindparam("told_id")),
         [
             {
                 "told_id": tell.trial_id,
+                "lease_id": lease_id if tell.state is None else None,
                 "outcome": None if tell.outcome is None else tell.outcome.name,
                 "message": tell.message,
                 "seconds": tell.seconds,
@@ -97,13 +98,9 @@ def write_results(connection: sa.Connection, tells: Sequence[TrialTell]) -> None
     )
 
 
-def release(connection: sa.Connection, tells: Sequence[TrialTell]) -> None:
-    """Take paused and finished trials from under their lease; the latter need no checkpoints."""
-    set_lease(connection, None, [tell.trial_id for tell in tells if tell.state is not None])
-    finished = [tell.trial_id for tell in tells if tell.state not in (None, "WAITING")]
-    connection.execute(
-        sa.delete(arrays).where(arrays.c.trial_id.in_(finished), arrays.c.kind == _CHECKPOINT)
-    )
+def delete_checkpoints(connection: sa.Connection, trial_ids: Collection[int]) -> None:
+    """Delete the checkpoints of trials."""
+    _delete_arrays(connection, _CHECKPOINT, trial_ids)
 
 
 def find_weighty(connection: sa.Connection, study_id: int) -> list[int]:
@@ -115,9 +112,7 @@ def find_weighty(connection: sa.Connection, study_id: int) -> list[int]:
 
 def delete_weights(connection: sa.Connection, trial_ids: Collection[int]) -> None:
     """Delete the weights of trials."""
-    connection.execute(
-        sa.delete(arrays).where(arrays.c.trial_id.in_(trial_ids), arrays.c.kind == _WEIGHTS)
-    )
+    _delete_arrays(connection, _WEIGHTS, trial_ids)
 
 
 def read_checkpoints(
@@ -161,8 +156,7 @@ def _replace(
     connection: sa.Connection, table: sa.Table, rows: Sequence[Mapping[str, object]]
 ) -> None:
     if rows:
-        keys = [column.name for column in table.primary_key]
-        connection.execute(insert_replacing(table, keys), rows)
+        connection.execute(insert_replacing(table), rows)
 
 
 def _make_curves(tell: TrialTell) -> Iterable[dict[str, object]]:
@@ -205,6 +199,11 @@ def _make_arrays(
         }
         for one in saved
     )
+
+
+def _delete_arrays(connection: sa.Connection, kind: str, trial_ids: Collection[int]) -> None:
+    delete = sa.delete(arrays).where(arrays.c.trial_id.in_(trial_ids), arrays.c.kind == kind)
+    connection.execute(delete)
 
 
 def _read_arrays(
