@@ -59,9 +59,9 @@ def test_every_sampler_asks_for_designs_without_a_word(sampler, caplog):
 
 
 def test_gp_asks_for_designs_without_a_word(caplog):
-    spec = make_spec("gp", search__startup_trials=4, space__learning_rate=0.01)
-    params = run(make_study(spec), spec, 8, pack=4)
-    assert len({json.dumps(point) for point in params}) == 8
+    spec = make_spec("gp", search__startup_trials=2, space__learning_rate=0.01, space__width=16)
+    params = run(make_study(spec), spec, 4, pack=2)
+    assert len({json.dumps(point) for point in params}) == 4
     assert [record for record in caplog.records if record.levelno >= logging.WARNING] == []
 
 
