@@ -79,6 +79,8 @@ def launch(
     own = home / spec.name
     _make_folder(own)
     database = Database(resolve_storage(storage, home))
+    for note in database.notes:
+        observer.on_note(note)
     study = _open_or_create(database, spec, dataset.fingerprint)
     counts = database.count_states(study.study_id)
     finished = counts.get("COMPLETE", 0) + counts.get("PRUNED", 0)

@@ -247,8 +247,10 @@ def _wait_until_gone(pid: int) -> None:
     for _ in range(3000):
         try:
             os.kill(pid, 0)
-            status = pathlib.Path(f"/proc/{pid}/stat")
-            if status.exists() and status.read_text().rsplit(")", 1)[1].split()[0] == "Z":
+            process = pathlib.Path(f"/proc/{pid}")
+            state = (process / "stat").read_text().rsplit(")", 1)[1].split()[0]
+            # A zombie whose other threads still die cannot be waited for yet.
+            if state == "Z" and len(list((process / "task").iterdir())) == 1:
                 return
         except (ProcessLookupError, FileNotFoundError):
             return
