@@ -13,8 +13,10 @@ from archloss.spaces.resident import ResidentData, load_resident
 LARGEST = 1024
 STEPS = 3
 REPEATS = 3
-# Twice the members must bring this much more throughput to be worth a slower first result.
+# A larger pack must bring this much more throughput to be worth a slower first result.
 WORTHWHILE_GAIN = 1.08
+# One measurement may meet another program's burst: only so many in a row without a gain end it.
+PATIENCE = 2
 
 
 @torch.no_grad()
@@ -22,23 +24,24 @@ def measure_pack_size(question: PackSizeQuestion) -> int:
     """Return the number of members beyond which a pack trains no more members a second.
 
     Packs of 1, 2, 4, ... copies of the question's design take a few optimizer steps each on the
-    study's own data; doubling stops when it brings less than 8% more members a second, or when
-    the device's memory runs out. 1 means that packing does not pay. Takes about a second.
+    study's own data; doubling stops when it twice brings less than 8% more members a second than
+    the best so far, or when the device's memory runs out. 1 means that packing does not pay.
+    Takes a few seconds.
     """
     device = choose_device(question.device)
     data = load_resident(question.recipe, device=device)
     best_size, best_rate = 1, _members_per_second(1, question, data, device)
-    size = 2
-    while size <= LARGEST:
+    size, fruitless = 2, 0
+    while size <= LARGEST and fruitless < PATIENCE:
         try:
             rate = _members_per_second(size, question, data, device)
         except RuntimeError as error:
             if not is_out_of_memory(error):
                 raise
             break
-        if rate < best_rate * WORTHWHILE_GAIN:
-            break
-        best_size, best_rate = size, rate
+        fruitless += 1
+        if rate >= best_rate * WORTHWHILE_GAIN:
+            best_size, best_rate, fruitless = size, rate, 0
         size *= 2
     return best_size
 
