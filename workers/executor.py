@@ -1,33 +1,83 @@
 """The contract between the driver and whatever runs its packs."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future
-from typing import Protocol, TypeVar
+from typing import Any, Protocol, TypeVar
 
 from archloss.spaces.errors import ArchlossError
 
 A = TypeVar("A")
 R = TypeVar("R")
+Holding = Callable[[A, Sequence[Any]], tuple[R, Sequence[Any]]]
+"""Takes an argument and held values; returns a result and the values to hold (None: nothing)."""
 
 
 class WorkerLostError(ArchlossError):
-    """The worker died before it answered: nothing is known of what it was doing."""
+    """The worker died before it answered: nothing is known of what it was doing.
+
+    `blameless` says that what it ran cannot have been the cause: its machine went away, or was
+    taken away.
+    """
+
+    def __init__(self, message: str, *, blameless: bool = False) -> None:
+        super().__init__(message)
+        self.blameless = blameless
+
+
+class WorkerTimeoutError(WorkerLostError):
+    """The worker took longer than it may, and was killed."""
+
+
+class HeldLostError(ArchlossError):
+    """A value that a worker held is gone, together with the machine that kept it."""
+
+
+class Held(Protocol):
+    """A value that stays where a worker made it, to be handed to the next worker."""
+
+    def fetch(self) -> Any:
+        """Return the value itself; raise HeldLostError if it is gone."""
 
 
 class Executor(Protocol):
-    """Runs functions of one argument, and knows nothing of what they do.
+    """Runs functions, and knows nothing of what they do.
 
-    `function` must be importable by its name in its module, for it may run in another process;
-    the argument and the result must pickle. What `function` raises is the Future's exception; a
-    worker that dies gives its Future a WorkerLostError, and is replaced.
+    A function must be importable by its name in its module, for it may run in another process;
+    arguments and results must pickle. What a function raises is the Future's exception; a worker
+    that dies gives its Future a WorkerLostError, and is replaced.
     """
+
+    @property
+    def kinds(self) -> Mapping[str, int]:
+        """How many functions run at the same time on each kind of device, by the kind's name.
+
+        It may change at any time, where machines come and go.
+        """
 
     @property
     def slots(self) -> int:
         """How many functions run at the same time; more than that wait in a queue."""
 
-    def submit(self, function: Callable[[A], R], argument: A) -> Future[R]:
-        """Run `function(argument)` as soon as a slot is free."""
+    def submit(
+        self, function: Callable[[A], R], argument: A, *, kind: str | None = None
+    ) -> Future[R]:
+        """Run `function(argument)` as soon as a slot is free, on any kind of device or on one."""
+
+    def submit_holding(
+        self,
+        function: "Holding[A, R]",
+        argument: A,
+        held: Sequence[Held | None],
+        *,
+        count: int,
+        kind: str | None = None,
+    ) -> Future[tuple[R, tuple[Held | None, ...]]]:
+        """Run `function(argument, values)`, whose values stay where they are made.
+
+        `held` are what earlier calls gave back; the function gets the values themselves, and
+        None for None. It returns its result and exactly `count` values, which the Future gives
+        back as Helds, None for None. An input that is gone makes the Future raise HeldLostError.
+        """
 
     def close(self, *, now: bool = False) -> None:
         """Wait for what was submitted, then stop; with `now`, stop it instead of waiting."""
