@@ -15,10 +15,20 @@ import sys
 import threading
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future
+from dataclasses import dataclass
 from typing import Any, BinaryIO, cast
 
-from archloss.workers.executor import A, R, WorkerLostError
+from archloss.workers.executor import (
+    A,
+    Held,
+    Holding,
+    R,
+    WorkerLostError,
+    WorkerTimeoutError,
+)
 from archloss.workers.frames import read_frame, write_frame
+from archloss.workers.holding import LOCAL_KIND, HoldingCall, check_kind, pickle_call
+from archloss.workers.serve import Pickled, run_holding
 
 THREAD_VARIABLES = (
     "OMP_NUM_THREADS",
@@ -29,14 +39,31 @@ THREAD_VARIABLES = (
 )
 _CODE = "import sys; sys.path[:] = {path!r}; from archloss.workers.serve import serve; serve({pid})"
 
-_Job = tuple[bytes, "Future[Any]"]
+
+@dataclass(frozen=True)
+class LocalHeld:
+    """A value in this process's memory, pickled as its worker sent it."""
+
+    pickled: Pickled
+
+    def fetch(self) -> Any:
+        """Return a copy of the value."""
+        return self.pickled.load()
+
+
+@dataclass(frozen=True)
+class _Job:
+    payload: bytes
+    future: "Future[Any]"
+    unpack: Callable[[Any], Any] = lambda result: result
 
 
 class LocalExecutor:
     """One process per slot, each with `thread_count` threads for its arithmetic.
 
     `environments` are the variables that single processes out, such as CUDA_VISIBLE_DEVICES:
-    slot i gets the one at i, cyclically.
+    slot i gets the one at i, cyclically. A function that runs longer than `timeout_s` has its
+    process killed, which is then replaced.
     """
 
     def __init__(
@@ -45,35 +72,47 @@ class LocalExecutor:
         *,
         thread_count: int = 1,
         environments: Sequence[Mapping[str, str]] = (),
+        timeout_s: float | None = None,
     ) -> None:
         if processes < 1:
             raise ValueError(f"`processes` must be at least 1, but got {processes}")
+        if timeout_s is not None and timeout_s <= 0:
+            raise ValueError(f"`timeout_s` must be above 0, but got {timeout_s}")
         self.slots = processes
+        self.kinds = {LOCAL_KIND: processes}
         self._jobs: queue.SimpleQueue[_Job | None] = queue.SimpleQueue()
         self._lock = threading.Lock()
         self._closed = False
         threads = dict.fromkeys(THREAD_VARIABLES, str(thread_count))
         own = environments or ({},)
         self._slots = [
-            _Slot(self._jobs, {**os.environ, **threads, **own[index % len(own)]})
+            _Slot(self._jobs, {**os.environ, **threads, **own[index % len(own)]}, timeout_s)
             for index in range(processes)
         ]
         atexit.register(self.close, now=True)
 
-    def submit(self, function: Callable[[A], R], argument: A) -> Future[R]:
+    def submit(
+        self, function: Callable[[A], R], argument: A, *, kind: str | None = None
+    ) -> Future[R]:
         """Queue the function; raise at once what keeps it from being sent."""
-        if getattr(function, "__module__", None) == "__main__":
-            raise ValueError(
-                f"{function!r} lives in __main__, which a worker process cannot import: "
-                "move it to a module, or use the inline executor"
-            )
-        job = pickle.dumps((function, argument), protocol=pickle.HIGHEST_PROTOCOL)
-        future: Future[R] = Future()
-        with self._lock:
-            if self._closed:
-                raise RuntimeError("this executor is closed: nothing can be submitted any more")
-            self._jobs.put((job, future))
-        return future
+        check_kind(kind, self.kinds)
+        return self._put(_Job(pickle_call(function, (function, argument)), Future()))
+
+    def submit_holding(
+        self,
+        function: "Holding[A, R]",
+        argument: A,
+        held: Sequence[Held | None],
+        *,
+        count: int,
+        kind: str | None = None,
+    ) -> Future[tuple[R, tuple[Held | None, ...]]]:
+        """Queue the function; its values stay in this process's memory, pickled."""
+        check_kind(kind, self.kinds)
+        values = [None if one is None else _pickle_held(one) for one in held]
+        call = HoldingCall(function, argument, count)
+        payload = pickle_call(function, (run_holding, (call, values)))
+        return self._put(_Job(payload, Future(), _hold))
 
     def close(self, *, now: bool = False) -> None:
         """Stop the processes: after what is queued, or, with `now`, at once.
@@ -93,6 +132,22 @@ class LocalExecutor:
             slot.join()
         atexit.unregister(self.close)
 
+    def _put(self, job: _Job) -> "Future[Any]":
+        with self._lock:
+            if self._closed:
+                raise RuntimeError("this executor is closed: nothing can be submitted any more")
+            self._jobs.put(job)
+        return job.future
+
+
+def _pickle_held(held: Held) -> Pickled:
+    return held.pickled if isinstance(held, LocalHeld) else Pickled.dump(held.fetch())
+
+
+def _hold(answer: tuple[Any, Sequence[Pickled | None]]) -> tuple[Any, tuple[Held | None, ...]]:
+    result, values = answer
+    return result, tuple(None if value is None else LocalHeld(value) for value in values)
+
 
 class _Slot:
     """A worker process and the thread that owns it.
@@ -101,9 +156,15 @@ class _Slot:
     thread that starts workers is the one that lives as long as they do.
     """
 
-    def __init__(self, jobs: "queue.SimpleQueue[_Job | None]", env: Mapping[str, str]) -> None:
+    def __init__(
+        self,
+        jobs: "queue.SimpleQueue[_Job | None]",
+        env: Mapping[str, str],
+        timeout_s: float | None,
+    ) -> None:
         self._jobs = jobs
         self._env = env
+        self._timeout_s = timeout_s
         self._lock = threading.Lock()
         self._stopping = False
         self._process: subprocess.Popen[bytes] | None = None
@@ -122,25 +183,24 @@ class _Slot:
     def _run(self) -> None:
         self._start()
         while (job := self._jobs.get()) is not None:
-            payload, future = job
             if self._stopping:
-                future.cancel()
-            elif future.set_running_or_notify_cancel():
-                self._run_job(payload, future)
+                job.future.cancel()
+            elif job.future.set_running_or_notify_cancel():
+                self._run_job(job)
         self._stop()
 
-    def _run_job(self, payload: bytes, future: "Future[Any]") -> None:
+    def _run_job(self, job: _Job) -> None:
         try:
-            worked, result = pickle.loads(self._exchange(payload))
+            worked, result = pickle.loads(self._exchange(job.payload))
         except Exception as error:  # no worker, or an answer that does not unpickle here
-            future.set_exception(error)
+            job.future.set_exception(error)
         else:
             if worked:
-                future.set_result(result)
+                job.future.set_result(job.unpack(result))
             else:
                 raised, story = result
                 raised.add_note(f"In the worker process:\n{story}")
-                future.set_exception(raised)
+                job.future.set_exception(raised)
 
     def _exchange(self, payload: bytes) -> bytes:
         """Send a job and wait for its answer; replace a worker that dies over it."""
@@ -151,11 +211,17 @@ class _Slot:
         if process is None:
             raise WorkerLostError("no worker process could be started")
         try:
-            write_frame(cast(BinaryIO, process.stdin), payload)
-            return read_frame(cast(BinaryIO, process.stdout))
+            with _Limit(process, self._timeout_s) as limit:
+                write_frame(cast(BinaryIO, process.stdin), payload)
+                return read_frame(cast(BinaryIO, process.stdout))
         except (EOFError, OSError):
             code = self._stop()
             self._start()
+            if limit.passed:
+                raise WorkerTimeoutError(
+                    f"worker process {process.pid} was killed: its function took longer than "
+                    f"{self._timeout_s:g} s"
+                ) from None
             raise WorkerLostError(
                 f"worker process {process.pid} ended with code {code} before it answered"
             ) from None
@@ -183,3 +249,32 @@ class _Slot:
             with contextlib.suppress(OSError):  # what the buffer holds has nowhere to go
                 cast(BinaryIO, stream).close()
         return self._process.wait()
+
+
+class _Limit:
+    """Kills a process that is still inside the `with` block after `timeout_s`."""
+
+    def __init__(self, process: "subprocess.Popen[bytes]", timeout_s: float | None) -> None:
+        self.passed = False
+        self._process = process
+        self._timer = None if timeout_s is None else threading.Timer(timeout_s, self._pass)
+        self._lock = threading.Lock()
+        self._over = False
+
+    def __enter__(self) -> "_Limit":
+        if self._timer is not None:
+            self._timer.daemon = True
+            self._timer.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        with self._lock:
+            self._over = True
+        if self._timer is not None:
+            self._timer.cancel()
+
+    def _pass(self) -> None:
+        with self._lock:
+            if not self._over:
+                self.passed = True
+                self._process.kill()
