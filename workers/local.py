@@ -21,6 +21,7 @@ from typing import Any, BinaryIO, cast
 from archloss.workers.executor import (
     A,
     Held,
+    HeldLostError,
     Holding,
     R,
     WorkerLostError,
@@ -109,7 +110,12 @@ class LocalExecutor:
     ) -> Future[tuple[R, tuple[Held | None, ...]]]:
         """Queue the function; its values stay in this process's memory, pickled."""
         check_kind(kind, self.kinds)
-        values = [None if one is None else _pickle_held(one) for one in held]
+        try:
+            values = [None if one is None else _pickle_held(one) for one in held]
+        except HeldLostError as error:
+            lost: Future[Any] = Future()
+            lost.set_exception(error)
+            return lost
         call = HoldingCall(function, argument, count)
         payload = pickle_call(function, (run_holding, (call, values)))
         return self._put(_Job(payload, Future(), _hold))

@@ -94,10 +94,10 @@ def _answer(job: bytes) -> bytes:
         function, argument = pickle.loads(job)
         return pickle.dumps((True, function(argument)), protocol=pickle.HIGHEST_PROTOCOL)
     except BaseException as error:
-        return _pickle_exception(error)
+        return pickle_exception(error)
 
 
-def _pickle_exception(error: BaseException) -> bytes:
+def pickle_exception(error: BaseException) -> bytes:
     """Keep the exception's type when it survives pickling; always keep where it came from."""
     story = "".join(traceback.format_exception(error))
     error.__traceback__ = None

@@ -1,0 +1,238 @@
+"""A Ray cluster: joined, or started on this machine alone, and left again.
+
+Ray is imported here and in its workers only, and no sooner than it is needed.
+"""
+
+import contextlib
+import logging
+import os
+import secrets
+import shutil
+import signal
+import socket
+import sys
+import tempfile
+import threading
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import archloss
+from archloss.spaces.errors import ArchlossError
+from archloss.workers.machine import count_cores
+
+_PROBE_TIMEOUT_S = 120.0
+_REACH_TIMEOUT_S = 3.0
+_LONGEST_TEMP_DIR = 30
+"""Ray keeps sockets in its folder, and their paths may have no more than 107 characters."""
+
+
+class ClusterError(ArchlossError):
+    """The cluster cannot be used: it is not there, does not fit, or has no room."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Node:
+    """A machine of the cluster that is alive."""
+
+    node_id: str
+    name: str
+    resources: Mapping[str, float]
+
+
+class Session:
+    """This process's part in a cluster.
+
+    `address` is "auto" for the cluster of this machine or of this job, or a "host:port"; None
+    starts a Ray on this machine that nobody else can reach, with room for `cpus`. A Ray that
+    the process has started already is used as it is, and left running. Where the cluster's
+    machines have no archloss, or another version, the driver's is sent to them, unless
+    `ships_code` is False.
+    """
+
+    def __init__(
+        self,
+        address: str | None,
+        *,
+        runtime_env: Mapping[str, Any] | None = None,
+        cpus: int | None = None,
+        ships_code: bool = True,
+    ) -> None:
+        if address is not None and "://" in address:
+            raise ClusterError(
+                f"the cluster's address must be 'auto' or 'host:port', but got {address!r}: "
+                "Ray's client loses everything with its connection; run the driver on a node "
+                "of the cluster instead, for instance with `ray job submit`"
+            )
+        self.own = address is None
+        self.is_open = True
+        self._folder: Path | None = None
+        self._gone: set[str] = set()
+        with _on_loopback() if self.own else contextlib.nullcontext():
+            self.ray = _import_ray()
+            self._given = bool(self.ray.is_initialized())
+            if self._given:
+                self.own = False
+                if runtime_env:
+                    raise ClusterError(
+                        "this process has started Ray already: give `runtime_env` to ray.init"
+                    )
+                return
+            if address is None:
+                self._start(dict(runtime_env or {}), cpus)
+            else:
+                self._join(address, dict(runtime_env or {}), ships_code)
+
+    def list_nodes(self) -> list[Node]:
+        """Return the nodes that are alive."""
+        return [
+            Node(
+                node_id=node["NodeID"],
+                name=node["NodeManagerHostname"],
+                resources=node["Resources"],
+            )
+            for node in self.ray.nodes()
+            if node["Alive"]
+        ]
+
+    def is_gone(self, node_id: str) -> bool:
+        """Say whether a node is dead, even if Ray has not found out yet."""
+        if node_id not in self._gone:
+            known = [node for node in self.ray.nodes() if node["NodeID"] == node_id]
+            if any(node["Alive"] and _can_reach(node) for node in known):
+                return False
+            self._gone.add(node_id)
+        return True
+
+    def is_good(self, reference: Any) -> bool:
+        """Say whether a call has been answered, and not with an error."""
+        answered, _ = self.ray.wait([reference], timeout=0)
+        try:
+            self.ray.get(answered)
+        except self.ray.exceptions.RayError:
+            return False
+        return bool(answered)
+
+    def close(self) -> None:
+        """Leave the cluster, and end it if this session has started it."""
+        if not self.is_open:
+            return
+        self.is_open = False
+        if not self._given:
+            self.ray.shutdown()
+        if self._folder is not None:
+            shutil.rmtree(self._folder, ignore_errors=True)
+
+    def _start(self, runtime_env: dict[str, Any], cpus: int | None) -> None:
+        base = tempfile.gettempdir()
+        short = base if len(base) <= _LONGEST_TEMP_DIR else "/tmp"
+        self._folder = Path(tempfile.mkdtemp(prefix="ray-", dir=short))
+        variables = {"PYTHONPATH": os.pathsep.join(_own_path())}
+        runtime_env["env_vars"] = {**variables, **runtime_env.get("env_vars", {})}
+        try:
+            self._init(
+                "local",
+                runtime_env,
+                num_cpus=cpus or count_cores(),
+                include_dashboard=False,
+                _temp_dir=str(self._folder),
+            )
+        except BaseException:
+            shutil.rmtree(self._folder, ignore_errors=True)
+            raise
+
+    def _join(self, address: str, runtime_env: dict[str, Any], ships_code: bool) -> None:
+        self._init(address, runtime_env)
+        if ships_code and self._lacks_code():
+            self.ray.shutdown()
+            package = str(Path(archloss.__file__).parent)
+            runtime_env["py_modules"] = [*runtime_env.get("py_modules", ()), package]
+            runtime_env["excludes"] = [*runtime_env.get("excludes", ()), "__pycache__"]
+            self._init(address, runtime_env)
+
+    def _lacks_code(self) -> bool:
+        """Say whether the cluster's machines have no archloss or another; asks one of them."""
+
+        def probe() -> str | None:  # a nested function travels by value
+            try:
+                import archloss
+            except ImportError:
+                return None
+            return archloss.__version__
+
+        found = self.ray.get(
+            self.ray.remote(probe).options(num_cpus=0).remote(), timeout=_PROBE_TIMEOUT_S
+        )
+        return bool(found != archloss.__version__)
+
+    def _init(self, address: str, runtime_env: dict[str, Any], **options: Any) -> None:
+        with _keep_sigterm():
+            try:
+                self.ray.init(
+                    address,
+                    runtime_env=runtime_env,
+                    log_to_driver=False,
+                    logging_level=logging.ERROR,
+                    **options,
+                )
+            except Exception as error:
+                where = "on this machine" if self.own else f"at {address}"
+                raise ClusterError(f"Ray cannot be used {where}: {error}") from error
+
+
+def _import_ray() -> Any:
+    try:
+        import ray
+    except ModuleNotFoundError as error:
+        raise ClusterError("Ray is not installed: pip install 'archloss[ray]'") from error
+    return ray
+
+
+@contextlib.contextmanager
+def _on_loopback() -> Iterator[None]:
+    """Make a Ray that starts here listen on the loopback interface, to those with its token.
+
+    It reads the variables as it is imported and as it starts. The first is made for other
+    systems than Linux, but works there too; the token spares the user's home a file.
+    """
+    variables = {"RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0", "RAY_USAGE_STATS_ENABLED": "0"}
+    if "RAY_AUTH_MODE" not in os.environ:
+        variables |= {"RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN": secrets.token_hex(32)}
+    before = {name: os.environ.get(name) for name in variables}
+    os.environ.update(variables)
+    try:
+        yield
+    finally:
+        for name, value in before.items():
+            if value is None:
+                os.environ.pop(name, None)
+            else:
+                os.environ[name] = value
+
+
+@contextlib.contextmanager
+def _keep_sigterm() -> Iterator[None]:
+    """Give SIGTERM back to whoever handles it: Ray takes it as it starts."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = signal.getsignal(signal.SIGTERM)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, signal.SIG_DFL if before is None else before)
+
+
+def _own_path() -> list[str]:
+    """Return where this process finds its modules: its workers look there first too."""
+    return [os.path.abspath(entry) for entry in sys.path]
+
+
+def _can_reach(node: Mapping[str, Any]) -> bool:
+    place = (node["NodeManagerAddress"], node["NodeManagerPort"])
+    try:
+        with socket.create_connection(place, timeout=_REACH_TIMEOUT_S):
+            return True
+    except OSError:
+        return False
