@@ -1,10 +1,17 @@
 """What the tests of executors share: functions to run, and one Ray for all of them."""
 
+import contextlib
+import json
 import os
 import pathlib
+import secrets
+import shutil
+import subprocess
 import sys
+import tempfile
 import time
 
+import psutil
 import pytest
 
 from archloss.workers.cluster import RayExecutor
@@ -52,6 +59,19 @@ def give_one(_, values): return 0, [1]
 class Stubborn:
     def __reduce__(self): raise TypeError("does not travel")
 def give_stubborn(_, values): return 0, [Stubborn()]
+def get_gpu(seconds):
+    time.sleep(seconds)
+    return os.environ["CUDA_VISIBLE_DEVICES"]
+def find_archloss(_):
+    import archloss
+    return archloss.__file__, archloss.__version__, os.listdir(os.path.dirname(archloss.__file__))
+def load_executor():
+    import archloss.workers.executor
+def get_place():
+    import ray
+    return ray.get_runtime_context().get_node_id()
+def fail_alone(): raise DataError("no such column")
+def oversleep(): time.sleep(60)
 def touch_then_nap(path):
     with open(path, "w") as file:
         file.write(str(os.getpid()))
@@ -62,7 +82,7 @@ def touch_then_nap(path):
 EXECUTORS = {
     "inline": InlineExecutor,
     "local": lambda: LocalExecutor(2),
-    "ray": lambda: RayExecutor(workers=2, cpus_per_worker=0.5),
+    "ray": lambda: RayExecutor(workers=2, cpus_per_worker=0.25),
 }
 
 
@@ -77,10 +97,84 @@ def jobs(tmp_path_factory):
     sys.path.remove(str(folder))
 
 
+class RayMachines:
+    """A cluster of Ray nodes, each a few processes on this machine."""
+
+    def __init__(self, folder: str, env: dict[str, str]) -> None:
+        script = pathlib.Path(__file__).with_name("ray_machines.py")
+        self._process = subprocess.Popen(
+            [sys.executable, str(script), folder],
+            env={**os.environ, **env},
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+        self.address: str = self._read()
+
+    def add(self, *, cpus: int, gpus: int) -> list[int]:
+        """Start a node with GPUs that exist in Ray's books alone; return its processes."""
+        self._process.stdin.write(f"{json.dumps([cpus, gpus])}\n")
+        self._process.stdin.flush()
+        return self._read()
+
+    def kill(self, node: list[int]) -> None:
+        """End all of a node's processes at once, as a power cut would."""
+        family = [psutil.Process(pid) for pid in node]
+        family += [child for process in family for child in process.children(recursive=True)]
+        for process in family:
+            with contextlib.suppress(psutil.NoSuchProcess):
+                process.kill()
+
+    def close(self) -> None:
+        self._process.communicate(timeout=60)
+
+    def _read(self):
+        line = self._process.stdout.readline()
+        assert line, "Ray did not start"
+        return json.loads(line)
+
+
 @pytest.fixture(scope="session")
-def ray_here(jobs):
-    """A Ray on this machine; executors find it started already, and leave it running."""
-    session = Session(None)
+def machines(jobs):
+    """A cluster whose head has two cores; more machines are added by those who need them.
+
+    They have another archloss than the driver, which finds its own in its working folder, and
+    a driver for GPUs that do not exist.
+    """
+    variables = {
+        "RAY_AUTH_MODE": "token",
+        "RAY_AUTH_TOKEN": secrets.token_hex(32),
+        "RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0",  # or Ray takes 127.0.0.1 for a mistake
+    }
+    os.environ |= variables
+    folder = tempfile.mkdtemp(prefix="ray-")  # pytest's own are too long for Ray's sockets
+    other = pathlib.Path(folder, "other", "archloss")
+    other.mkdir(parents=True)
+    (other / "__init__.py").write_text("__version__ = '0.0.1'")
+    tool = pathlib.Path(folder, "bin", "nvidia-smi")
+    tool.parent.mkdir()
+    tool.write_text(
+        "#!/bin/sh\necho 'GPU 0: Abacus 9 (UUID: GPU-a)'\necho 'GPU 1: Abacus 9 (UUID: GPU-b)'\n"
+    )
+    tool.chmod(0o755)
+    cluster = RayMachines(
+        folder,
+        {
+            "PYTHONPATH": f"{os.path.dirname(jobs.__file__)}:{folder}/other",
+            "PATH": f"{folder}/bin:{os.environ['PATH']}",
+        },
+    )
+    yield cluster
+    cluster.close()
+    shutil.rmtree(folder, ignore_errors=True)
+    for name in variables:
+        del os.environ[name]
+
+
+@pytest.fixture(scope="session")
+def ray_here(machines):
+    """This process as a part of the cluster; executors find it so, and leave it so."""
+    session = Session(machines.address)
     yield session
     session.close()
 
@@ -120,7 +214,7 @@ def wait_until_gone():
 
 
 def _read_pid(mark: pathlib.Path) -> int:
-    for _ in range(3000):
+    for _ in range(6000):
         if mark.exists() and (text := mark.read_text()):
             return int(text)
         time.sleep(0.01)
@@ -128,7 +222,7 @@ def _read_pid(mark: pathlib.Path) -> int:
 
 
 def _wait_until_gone(pid: int) -> None:
-    for _ in range(3000):
+    for _ in range(6000):
         try:
             os.kill(pid, 0)
             process = pathlib.Path(f"/proc/{pid}")

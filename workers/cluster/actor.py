@@ -41,7 +41,7 @@ class Worker:
         )
 
     def begin(self) -> None:
-        """Answer before each call: one that is lost with this unanswered has never begun."""
+        """Answer, before each call: a worker that does not has died of something else."""
 
     def run(self, payload: bytes) -> bytes:
         """Run a pickled (function, argument)."""
@@ -82,8 +82,8 @@ def fetch_data(reference: Any) -> bytes:
     try:
         data: bytes = ray.get(reference, timeout=FETCH_TIMEOUT_S)
     except ray.exceptions.RayError as error:  # lost, freed, not to be reached in time, ...
-        first_line = str(error).strip().partition("\n")[0]
-        raise HeldLostError(f"a held value is gone: {type(error).__name__}: {first_line}") from None
+        reason = str(error).strip().partition("\n")[0].partition(". ")[0]
+        raise HeldLostError(f"a held value is gone: {type(error).__name__}: {reason}") from None
     return data
 
 

@@ -6,6 +6,7 @@ It alone owns jobs and workers; whatever comes from outside reaches it as functi
 import contextlib
 import pickle
 import queue
+import re
 import threading
 import time
 from collections import deque
@@ -21,6 +22,7 @@ from archloss.workers.executor import WorkerLostError, WorkerTimeoutError
 
 _WATCH_S = 1.0
 _START_FAILURES = 3
+_TELLING = re.compile(r"ip: \S+ (?=The )")
 
 
 @dataclass(eq=False)
@@ -43,9 +45,8 @@ class _Call:
     """A job on its way through a worker."""
 
     job: Job
-    begun: Any
-    values: Sequence[Any]
     deadline: float | None
+    values: Sequence[Any] = ()
     timed_out: bool = False
 
 
@@ -167,22 +168,31 @@ class Dispatcher:
         self._waiting.extend(kept)
 
     def _call(self, slot: Slot, job: Job) -> None:
-        begun = slot.actor.begin.remote()
-        if job.count is None:
-            answer, *values = [slot.actor.run.remote(job.payload)]
-        else:
-            method = slot.actor.run_holding.options(num_returns=1 + job.count)
-            made = method.remote(job.payload, job.held, job.count)
-            answer, *values = made if job.count else [made]
+        """Send a job, once the worker has answered to an empty call: it may have died before."""
         deadline = None if self._timeout_s is None else time.monotonic() + self._timeout_s
         if deadline is not None:
             self._watch_at = min(self._watch_at, deadline)
-        slot.work = _Call(job, begun, values, deadline)
-        when_answered(
-            answer, lambda future: self._events.put(partial(self._on_answer, slot, future))
-        )
+        slot.work = _Call(job, deadline)
+        self._expect(slot.actor.begin.remote(), self._on_begun, slot)
 
-    def _on_answer(self, slot: Slot, future: "Future[bytes]") -> None:
+    def _on_begun(self, slot: Slot, future: "Future[None]") -> None:
+        job: Job = slot.work.job
+        error = future.exception()
+        if error is not None and not slot.work.timed_out:
+            slot.work = None
+            self._fleet.replace(slot)
+            self._waiting.appendleft(job)
+        elif error is not None:
+            self._on_answer(slot, future)
+        elif job.count is None:
+            self._expect(slot.actor.run.remote(job.payload), self._on_answer, slot)
+        else:
+            method = slot.actor.run_holding.options(num_returns=1 + job.count)
+            made = method.remote(job.payload, job.held, job.count)
+            answer, *slot.work.values = made if job.count else [made]
+            self._expect(answer, self._on_answer, slot)
+
+    def _on_answer(self, slot: Slot, future: "Future[Any]") -> None:
         call: _Call = slot.work
         slot.work = None
         error = future.exception()
@@ -193,13 +203,14 @@ class Dispatcher:
         if call.timed_out:
             text = f"{slot} was killed: its function took longer than {self._timeout_s:g} s"
             _fail(call.job, WorkerTimeoutError(text))
-        elif not self._fleet.session.is_good(call.begun):
-            self._waiting.appendleft(call.job)  # the worker was dead before the call came
         else:
             gone = slot.node_id is not None and self._fleet.session.is_gone(slot.node_id)
             blameless = gone or bool(getattr(error, "preempted", False))
-            text = f"{slot} ended before it answered: {error}"
+            text = f"{slot} ended before it answered: {_shorten(error)}"
             _fail(call.job, WorkerLostError(text, blameless=blameless))
+
+    def _expect(self, reference: Any, react: Callable[[Slot, Any], None], slot: Slot) -> None:
+        when_answered(reference, lambda future: self._events.put(partial(react, slot, future)))
 
     def _end(self) -> None:
         """Give every job that is left an ending, and end the workers."""
@@ -247,3 +258,9 @@ def _fail(job: Job, error: Exception) -> None:
     if job.started or job.future.set_running_or_notify_cancel():
         job.started = True
         job.future.set_exception(error)
+
+
+def _shorten(error: BaseException) -> str:
+    """Return the telling part of an error of Ray's, on one line."""
+    text = " ".join(str(error).split()).partition(" Some common causes")[0]
+    return _TELLING.split(text, maxsplit=1)[-1]

@@ -24,8 +24,22 @@ from archloss.workers.machine import count_cores
 
 _PROBE_TIMEOUT_S = 120.0
 _REACH_TIMEOUT_S = 3.0
+_KNOCK_TIMEOUT_S = 20.0
 _LONGEST_TEMP_DIR = 30
 """Ray keeps sockets in its folder, and their paths may have no more than 107 characters."""
+
+_QUIET = {"RAY_DEDUP_LOGS_SKIP_REGEX": "."}
+"""Keeps Ray from printing what befalls its nodes: standard output is for our results."""
+_LOOPBACK = {
+    "RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0",
+    "RAY_USAGE_STATS_ENABLED": "0",
+    "RAY_AUTH_MODE": "token",
+}
+"""Makes a Ray that starts here listen on the loopback interface, to those with its token.
+
+The first is made for other systems than Linux, but works there too. Ray reads it as it is
+imported. A token of its own spares the user's home a file, and other clusters a surprise.
+"""
 
 
 class ClusterError(ArchlossError):
@@ -59,17 +73,13 @@ class Session:
         cpus: int | None = None,
         ships_code: bool = True,
     ) -> None:
-        if address is not None and "://" in address:
-            raise ClusterError(
-                f"the cluster's address must be 'auto' or 'host:port', but got {address!r}: "
-                "Ray's client loses everything with its connection; run the driver on a node "
-                "of the cluster instead, for instance with `ray job submit`"
-            )
+        if address is not None and address != "auto":
+            _check(address)
         self.own = address is None
         self.is_open = True
         self._folder: Path | None = None
         self._gone: set[str] = set()
-        with _on_loopback() if self.own else contextlib.nullcontext():
+        with _set_variables(_QUIET | (_LOOPBACK if self.own else {})):
             self.ray = _import_ray()
             self._given = bool(self.ray.is_initialized())
             if self._given:
@@ -78,14 +88,15 @@ class Session:
                     raise ClusterError(
                         "this process has started Ray already: give `runtime_env` to ray.init"
                     )
-                return
-            if address is None:
+            elif address is None:
                 self._start(dict(runtime_env or {}), cpus)
             else:
                 self._join(address, dict(runtime_env or {}), ships_code)
 
     def list_nodes(self) -> list[Node]:
-        """Return the nodes that are alive."""
+        """Return the nodes that are alive; raise ClusterError if Ray was shut down."""
+        if not self.ray.is_initialized():  # asking would join some cluster or other
+            raise ClusterError("Ray was shut down in this process")
         return [
             Node(
                 node_id=node["NodeID"],
@@ -104,15 +115,6 @@ class Session:
                 return False
             self._gone.add(node_id)
         return True
-
-    def is_good(self, reference: Any) -> bool:
-        """Say whether a call has been answered, and not with an error."""
-        answered, _ = self.ray.wait([reference], timeout=0)
-        try:
-            self.ray.get(answered)
-        except self.ray.exceptions.RayError:
-            return False
-        return bool(answered)
 
     def close(self) -> None:
         """Leave the cluster, and end it if this session has started it."""
@@ -143,6 +145,8 @@ class Session:
             raise
 
     def _join(self, address: str, runtime_env: dict[str, Any], ships_code: bool) -> None:
+        if address != "auto":
+            _knock(address)
         self._init(address, runtime_env)
         if ships_code and self._lacks_code():
             self.ray.shutdown()
@@ -190,25 +194,17 @@ def _import_ray() -> Any:
 
 
 @contextlib.contextmanager
-def _on_loopback() -> Iterator[None]:
-    """Make a Ray that starts here listen on the loopback interface, to those with its token.
-
-    It reads the variables as it is imported and as it starts. The first is made for other
-    systems than Linux, but works there too; the token spares the user's home a file.
-    """
-    variables = {"RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0", "RAY_USAGE_STATS_ENABLED": "0"}
-    if "RAY_AUTH_MODE" not in os.environ:
-        variables |= {"RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN": secrets.token_hex(32)}
-    before = {name: os.environ.get(name) for name in variables}
-    os.environ.update(variables)
+def _set_variables(variables: Mapping[str, str]) -> Iterator[None]:
+    """Set those environment variables that nobody has set, and take them back afterwards."""
+    ours = {name: value for name, value in variables.items() if name not in os.environ}
+    if "RAY_AUTH_MODE" in ours:
+        ours["RAY_AUTH_TOKEN"] = secrets.token_hex(32)
+    os.environ.update(ours)
     try:
         yield
     finally:
-        for name, value in before.items():
-            if value is None:
-                os.environ.pop(name, None)
-            else:
-                os.environ[name] = value
+        for name in ours:
+            os.environ.pop(name, None)
 
 
 @contextlib.contextmanager
@@ -227,6 +223,34 @@ def _keep_sigterm() -> Iterator[None]:
 def _own_path() -> list[str]:
     """Return where this process finds its modules: its workers look there first too."""
     return [os.path.abspath(entry) for entry in sys.path]
+
+
+def _check(address: str) -> None:
+    """Raise ClusterError if this is no address of a cluster."""
+    if "://" in address:
+        raise ClusterError(
+            f"the cluster's address must be 'auto' or 'host:port', but got {address!r}: "
+            "Ray's client loses everything with its connection; run the driver on a node "
+            "of the cluster instead, for instance with `ray job submit`"
+        )
+    host, _, port = address.rpartition(":")
+    if not (host and port.isdigit()):
+        raise ClusterError(
+            f"the cluster's address must be 'auto' or 'host:port', but got {address!r}; "
+            "`ray start --head` prints it"
+        )
+
+
+def _knock(address: str) -> None:
+    """Raise ClusterError if nobody listens there: Ray itself would try for minutes."""
+    host, _, port = address.rpartition(":")
+    try:
+        socket.create_connection((host.strip("[]"), int(port)), timeout=_KNOCK_TIMEOUT_S).close()
+    except OSError as error:
+        raise ClusterError(
+            f"no cluster can be reached at {address}: {error}; `ray start --head` starts one, "
+            "and prints its address"
+        ) from error
 
 
 def _can_reach(node: Mapping[str, Any]) -> bool:
