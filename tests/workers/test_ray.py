@@ -224,9 +224,7 @@ def test_ray_of_its_own_listens_to_nobody_else_and_leaves_nothing(jobs, tmp_path
     assert (driver.returncode, output) == (0, b"")
 
 
-def test_ray_workers_die_with_a_killed_driver(
-    jobs, tmp_path_factory, read_pid, wait_until_gone
-):
+def test_ray_workers_die_with_a_killed_driver(jobs, tmp_path_factory, read_pid, wait_until_gone):
     driver, mark = start_alone(jobs, tmp_path_factory, "hang")
     pid = read_pid(mark)
     driver.kill()

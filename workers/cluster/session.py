@@ -73,6 +73,8 @@ class Session:
         cpus: int | None = None,
         ships_code: bool = True,
     ) -> None:
+        if address == "auto" and os.environ.get("RAY_ADDRESS"):
+            address = os.environ["RAY_ADDRESS"]
         if address is not None and address != "auto":
             _check(address)
         self.own = address is None
@@ -145,8 +147,7 @@ class Session:
             raise
 
     def _join(self, address: str, runtime_env: dict[str, Any], ships_code: bool) -> None:
-        if address != "auto":
-            _knock(address)
+        self._knock(address)
         self._init(address, runtime_env)
         if ships_code and self._lacks_code():
             self.ray.shutdown()
@@ -169,6 +170,19 @@ class Session:
             self.ray.remote(probe).options(num_cpus=0).remote(), timeout=_PROBE_TIMEOUT_S
         )
         return bool(found != archloss.__version__)
+
+    def _knock(self, address: str) -> None:
+        """Raise ClusterError if nobody listens where Ray would join: it would try for minutes."""
+        services = self.ray._private.services  # nothing public says where "auto" leads
+        try:
+            place = services.canonicalize_bootstrap_address_or_die(address)
+            host, _, port = place.rpartition(":")
+            socket.create_connection((host.strip("[]"), int(port)), _KNOCK_TIMEOUT_S).close()
+        except (OSError, ValueError) as error:
+            raise ClusterError(
+                f"no cluster can be reached at {address!r}: {error}; `ray start --head` starts "
+                "one, and prints its address"
+            ) from error
 
     def _init(self, address: str, runtime_env: dict[str, Any], **options: Any) -> None:
         with _keep_sigterm():
@@ -239,18 +253,6 @@ def _check(address: str) -> None:
             f"the cluster's address must be 'auto' or 'host:port', but got {address!r}; "
             "`ray start --head` prints it"
         )
-
-
-def _knock(address: str) -> None:
-    """Raise ClusterError if nobody listens there: Ray itself would try for minutes."""
-    host, _, port = address.rpartition(":")
-    try:
-        socket.create_connection((host.strip("[]"), int(port)), timeout=_KNOCK_TIMEOUT_S).close()
-    except OSError as error:
-        raise ClusterError(
-            f"no cluster can be reached at {address}: {error}; `ray start --head` starts one, "
-            "and prints its address"
-        ) from error
 
 
 def _can_reach(node: Mapping[str, Any]) -> bool:
