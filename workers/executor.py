@@ -74,9 +74,10 @@ class Executor(Protocol):
     ) -> Future[tuple[R, tuple[Held | None, ...]]]:
         """Run `function(argument, values)`, whose values stay where they are made.
 
-        `held` are what earlier calls gave back; the function gets the values themselves, and
-        None for None. It returns its result and exactly `count` values, which the Future gives
-        back as Helds, None for None. An input that is gone makes the Future raise HeldLostError.
+        `held` are what earlier calls gave back; the function gets the values themselves, which it
+        must not change, and None for None. It returns its result and exactly `count` values,
+        which the Future gives back as Helds, None for None. An input that is gone makes the
+        Future raise HeldLostError.
         """
 
     def close(self, *, now: bool = False) -> None:

@@ -30,14 +30,12 @@ def test_submit_gives_the_exception_to_the_future(executor, jobs):
     assert executor.submit(jobs.square, 3).result(30) == 9
 
 
-def test_submit_after_close_is_refused(new_executor, jobs):
+def test_submit_after_close_is_refused_and_closing_twice_is_harmless(new_executor, jobs):
     new_executor.close()
     with pytest.raises(RuntimeError, match="closed"):
         new_executor.submit(jobs.square, 1)
-
-
-def test_close_twice_is_harmless(new_executor):
-    new_executor.close()
+    with pytest.raises(RuntimeError, match="closed"):
+        new_executor.submit_holding(jobs.start, 1, [], count=2)
     new_executor.close(now=True)
 
 
@@ -96,12 +94,6 @@ def test_submit_holding_wants_as_many_values_as_promised(executor, jobs):
     future = executor.submit_holding(jobs.give_one, 0, [], count=2)
     with pytest.raises(ValueError, match="give_one must give 2 values to hold, but gave 1"):
         future.result(30)
-
-
-def test_submit_holding_after_close_is_refused(new_executor, jobs):
-    new_executor.close()
-    with pytest.raises(RuntimeError, match="closed"):
-        new_executor.submit_holding(jobs.start, 1, [], count=2)
 
 
 def test_held_value_that_is_gone_is_told_by_the_future(executor, jobs):

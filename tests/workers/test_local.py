@@ -114,10 +114,10 @@ def test_local_with_no_process_is_refused():
 
 
 def test_local_kills_what_runs_too_long_and_goes_on(jobs, wait_until_gone):
-    executor = LocalExecutor(1, timeout_s=5)
+    executor = LocalExecutor(1, timeout_s=3)
     try:
         before = executor.submit(jobs.get_pid, 0).result(30)
-        with pytest.raises(WorkerTimeoutError, match="longer than 5 s") as caught:
+        with pytest.raises(WorkerTimeoutError, match="longer than 3 s") as caught:
             executor.submit(jobs.nap, 60).result(30)
         assert not caught.value.blameless
         wait_until_gone(before)

@@ -6,7 +6,6 @@ import re
 import signal
 import subprocess
 import sys
-import time
 
 import pytest
 
@@ -20,7 +19,7 @@ ROOT = str(pathlib.Path(archloss.__file__).parents[1])
 @pytest.fixture(scope="module")
 def lasting(ray_here, jobs):
     """One worker, for tests that leave the executor open."""
-    made = RayExecutor(workers=1, cpus_per_worker=0.25, timeout_s=5)
+    made = RayExecutor(workers=1, cpus_per_worker=0.25, timeout_s=3)
     yield made
     made.close(now=True)
 
@@ -86,7 +85,7 @@ def test_ray_worker_killed_between_jobs_loses_nothing(lasting, jobs, wait_until_
 
 def test_ray_kills_what_runs_too_long_and_goes_on(lasting, jobs, wait_until_gone):
     before = lasting.submit(jobs.get_pid, 0).result(30)
-    with pytest.raises(WorkerTimeoutError, match="longer than 5 s"):
+    with pytest.raises(WorkerTimeoutError, match="longer than 3 s"):
         lasting.submit(jobs.nap, 60).result(30)
     wait_until_gone(before)
     assert lasting.submit(jobs.square, 3).result(30) == 9
@@ -151,6 +150,7 @@ def test_ray_that_is_not_installed_is_told(monkeypatch):
 ALONE = """
 import os, pathlib, signal, sys
 import psutil
+sys.path.insert(0, sys.argv[3])
 import archloss_test_jobs as jobs
 from archloss.workers.cluster import ClusterError, RayExecutor
 
@@ -174,11 +174,12 @@ if sys.argv[2] == "close":
     executor.close()
     assert not any(process.is_running() for process in family)
     assert not list(pathlib.Path(os.environ["TMPDIR"]).iterdir())
-    for address in ("127.0.0.1:9", "auto"):
+    os.environ["RAY_ADDRESS"] = "127.0.0.1:9"
+    for address in ("127.0.0.1:10", "auto"):
         try:
             RayExecutor(address=address)
         except ClusterError as error:
-            assert address in str(error), error
+            assert "no cluster can be reached at '127.0.0.1:" in str(error), error
         else:
             raise AssertionError(address)
 else:
@@ -207,11 +208,10 @@ def start_alone(jobs, tmp_path_factory, ending):
     folder = tmp_path_factory.mktemp("alone")
     temp = folder / "t"
     temp.mkdir()
-    path = os.pathsep.join([os.path.dirname(jobs.__file__), ROOT])
     env = {name: value for name, value in os.environ.items() if not name.startswith("RAY_")}
     return subprocess.Popen(
-        [sys.executable, "-c", ALONE, str(folder / "mark"), ending],
-        env={**env, "HOME": str(folder), "TMPDIR": str(temp), "PYTHONPATH": path},
+        [sys.executable, "-c", ALONE, str(folder / "mark"), ending, os.path.dirname(jobs.__file__)],
+        env={**env, "HOME": str(folder), "TMPDIR": str(temp), "PYTHONPATH": ROOT},
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         cwd=folder,

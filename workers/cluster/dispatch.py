@@ -217,7 +217,7 @@ class Dispatcher:
         while not self._events.empty():
             with contextlib.suppress(Exception):
                 self._events.get()()
-        why = "the executor was closed" if self._trouble is None else str(self._trouble)
+        why = "the executor was closed" if self._trouble is None else f"lost: {self._trouble}"
         lost = WorkerLostError(f"the worker was stopped: {why}", blameless=True)
         running = [slot.work.job for slot in self._fleet.slots if slot.work is not None]
         for job in [*running, *self._waiting]:
@@ -225,8 +225,8 @@ class Dispatcher:
                 _fail(job, lost)
             else:
                 job.future.cancel()
-        for slot in list(self._fleet.slots):
-            with contextlib.suppress(Exception):  # Ray may be gone already
+        if self._trouble is None:
+            for slot in list(self._fleet.slots):
                 self._fleet.drop(slot)
 
 

@@ -59,14 +59,13 @@ class RayExecutor:
         needs = Needs(cpus=cpus_per_worker, gpus=gpus_per_worker)
         cpus = None if workers is None else needs.sum_up_cpus(workers)
         self._session = Session(address, runtime_env=runtime_env, cpus=cpus)
-        make_fleet = partial(
-            Fleet,
-            self._session,
-            needs,
-            workers,
-            dict((runtime_env or {}).get("env_vars", {})),
-        )
-        self._dispatcher = Dispatcher(make_fleet, timeout_s=timeout_s)
+        environment = dict((runtime_env or {}).get("env_vars", {}))
+        try:
+            make_fleet = partial(Fleet, self._session, needs, workers, environment)
+            self._dispatcher = Dispatcher(make_fleet, timeout_s=timeout_s)
+        except BaseException:
+            self._session.close()
+            raise
         atexit.register(self.close, now=True)
         try:
             self._dispatcher.wait_for_a_worker(start_timeout_s)

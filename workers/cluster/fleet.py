@@ -14,6 +14,8 @@ from archloss.workers.local import THREAD_VARIABLES
 
 _LONGEST_DELAY_S = 60.0
 _ROUNDING = 1e-6
+_HEAD_PATIENCE_S = 20.0
+"""Long enough for a head that restarts. After 60 s Ray ends the whole process."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -99,6 +101,7 @@ class Fleet:
     last_failure: str | None = None
     _nodes: dict[str, Node] = field(default_factory=dict)
     _failures: dict[str | None, _Failures] = field(default_factory=dict)
+    _head_seen_at: float = field(default_factory=time.monotonic)
 
     def __post_init__(self) -> None:
         threads = dict.fromkeys(THREAD_VARIABLES, str(max(1, int(self.needs.cpus))))
@@ -133,7 +136,15 @@ class Fleet:
         return f"each needs {self.needs}, and there is {', '.join(rooms) or 'no node'}"
 
     def refresh(self) -> None:
-        """Look at the cluster; start workers where there is room, give up those that are gone."""
+        """Look at the cluster; start workers where there is room, give up those that are gone.
+
+        Raises ClusterError when the cluster's head has been away for too long.
+        """
+        if not self.session.reaches_head():
+            if time.monotonic() - self._head_seen_at > _HEAD_PATIENCE_S:
+                raise ClusterError("its head is gone")
+            return
+        self._head_seen_at = time.monotonic()
         self._nodes = {node.node_id: node for node in self.session.list_nodes()}
         rooms = [self.needs.count_room(node.resources) for node in self._nodes.values()]
         if self.session.own and not any(rooms):

@@ -96,9 +96,7 @@ class Session:
                 self._join(address, dict(runtime_env or {}), ships_code)
 
     def list_nodes(self) -> list[Node]:
-        """Return the nodes that are alive; raise ClusterError if Ray was shut down."""
-        if not self.ray.is_initialized():  # asking would join some cluster or other
-            raise ClusterError("Ray was shut down in this process")
+        """Return the nodes that are alive."""
         return [
             Node(
                 node_id=node["NodeID"],
@@ -109,11 +107,21 @@ class Session:
             if node["Alive"]
         ]
 
+    def reaches_head(self) -> bool:
+        """Say whether the cluster's head answers; without it, Ray's own calls may hang.
+
+        Raises ClusterError if somebody has shut Ray down in this process.
+        """
+        if not self.ray.is_initialized():  # anything we ask would join some cluster or other
+            raise ClusterError("Ray was shut down in this process")
+        place: str = self.ray.get_runtime_context().gcs_address
+        return _can_reach(place)
+
     def is_gone(self, node_id: str) -> bool:
         """Say whether a node is dead, even if Ray has not found out yet."""
         if node_id not in self._gone:
             known = [node for node in self.ray.nodes() if node["NodeID"] == node_id]
-            if any(node["Alive"] and _can_reach(node) for node in known):
+            if any(node["Alive"] and _can_reach(_find_raylet(node)) for node in known):
                 return False
             self._gone.add(node_id)
         return True
@@ -175,9 +183,7 @@ class Session:
         """Raise ClusterError if nobody listens where Ray would join: it would try for minutes."""
         services = self.ray._private.services  # nothing public says where "auto" leads
         try:
-            place = services.canonicalize_bootstrap_address_or_die(address)
-            host, _, port = place.rpartition(":")
-            socket.create_connection((host.strip("[]"), int(port)), _KNOCK_TIMEOUT_S).close()
+            _connect(services.canonicalize_bootstrap_address_or_die(address), _KNOCK_TIMEOUT_S)
         except (OSError, ValueError) as error:
             raise ClusterError(
                 f"no cluster can be reached at {address!r}: {error}; `ray start --head` starts "
@@ -255,10 +261,19 @@ def _check(address: str) -> None:
         )
 
 
-def _can_reach(node: Mapping[str, Any]) -> bool:
-    place = (node["NodeManagerAddress"], node["NodeManagerPort"])
+def _find_raylet(node: Mapping[str, Any]) -> str:
+    return f"{node['NodeManagerAddress']}:{node['NodeManagerPort']}"
+
+
+def _can_reach(place: str) -> bool:
     try:
-        with socket.create_connection(place, timeout=_REACH_TIMEOUT_S):
-            return True
+        _connect(place, _REACH_TIMEOUT_S)
     except OSError:
         return False
+    return True
+
+
+def _connect(place: str, timeout_s: float) -> None:
+    """Raise OSError if nobody listens at "host:port"."""
+    host, _, port = place.rpartition(":")
+    socket.create_connection((host.strip("[]"), int(port)), timeout_s).close()
