@@ -69,8 +69,9 @@ def launch(
     files go, and the default database. Without them come ARCHLOSS_STORAGE and ARCHLOSS_FOLDER,
     then "archloss-studies" in the current folder. With the executor "ray", `ray_address` is the
     cluster to join ("auto" for one on this machine, HOST:PORT, or ray://HOST:PORT); without it
-    comes ARCHLOSS_RAY_ADDRESS, then a Ray of its own on this machine. Ctrl-C once pauses at the next rung and
-    returns; twice raises KeyboardInterrupt. Raises ArchlossError for whatever the user can mend.
+    comes ARCHLOSS_RAY_ADDRESS, then a Ray of its own on this machine. Ctrl-C once pauses at the
+    next rung and returns; twice raises KeyboardInterrupt. Raises ArchlossError for whatever the
+    user can mend.
     """
     observer = observer or SilentObserver()
     dataset = load_dataset(spec.dataset, spec.target)
