@@ -255,17 +255,3 @@ def test_run_study_pauses_when_its_minutes_are_up(bench, trainings):
     states = bench.states()
     assert states["COMPLETE"] > 0
     assert states["RUNNING"] == 0
-
-
-def test_run_study_by_two_drivers_shares_the_budget(bench, trainings):
-    def join(pack):
-        """Let a second driver do everything that is left while the first one trains."""
-        if not joined:
-            joined.append(True)
-            bench.run(bench.make_spec(trials=20), train=trainings.finish)
-        return trainings.finish(pack)
-
-    joined = []
-    bench.run(bench.make_spec(trials=20), train=join)
-    assert bench.states() == {"COMPLETE": 20}
-    assert sorted(trial.number for trial in bench.trials()) == list(range(20))

@@ -163,19 +163,32 @@ def run_beside(bench, spec, others, **rest):
     return watchers
 
 
-@pytest.mark.parametrize("sampler", ["random", "qmc", "grid", "tpe"])
-def test_run_study_by_three_drivers_is_exact_and_trains_no_design_twice(bench, trainings, sampler):
+@pytest.fixture
+def impatient(monkeypatch):
+    """Let drivers that have nothing left look around more often."""
+    monkeypatch.setattr("archloss.search.loop.LOOK_AROUND_EVERY_S", 0.2)
+
+
+@pytest.mark.parametrize(
+    ("sampler", "trials"), [("random", 60), ("qmc", 60), ("grid", 32), ("tpe", 60)]
+)
+def test_run_study_by_three_drivers_is_exact_and_trains_no_design_twice(
+    bench, trainings, impatient, sampler, trials
+):
     search = {"sampler": sampler, "pruner": "successive-halving", "seed": 3, "grid_points": 2}
-    bench.prepare(bench.make_spec(trials=60, search=search))
-    run_beside(bench, bench.make_spec(trials=60, search=search), 3, train=trainings.finish_slowly)
+    spec = bench.make_spec(trials=trials, search=search)
+    bench.prepare(spec)
+    run_beside(bench, spec, 3, train=trainings.finish_slowly)
     states = bench.states()
-    assert states["COMPLETE"] + states["PRUNED"] == 60
+    assert states["COMPLETE"] + states["PRUNED"] == trials
     assert set(states) <= {"COMPLETE", "PRUNED"}
     designs = [tuple(sorted(trial.params.items())) for trial in bench.trials()]
-    assert len(set(designs)) == 60
+    assert len(set(designs)) == trials
 
 
-def test_run_study_waits_for_another_driver_and_takes_over_what_it_leaves(bench, trainings):
+def test_run_study_waits_for_another_driver_and_takes_over_what_it_leaves(
+    bench, trainings, impatient
+):
     study = bench.prepare(bench.make_spec(trials=10))
     other = bench.database.open_lease(study.study_id)
     bench.start_one(bench.make_spec(), other)
