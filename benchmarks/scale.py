@@ -30,7 +30,7 @@ from archloss.search.score import Score
 from archloss.search.spec import Spec
 from archloss.spaces.catalogue import SPACES
 from archloss.spaces.outcome import Outcome
-from archloss.spaces.pack import METRICS, Member, Pack, PackReport, Report, State
+from archloss.spaces.pack import METRICS, Member, Pack, PackReport, Report
 from archloss.storage.database import Database
 from archloss.workers.executor import Box
 
@@ -103,10 +103,10 @@ def pretend(pack: Pack, seconds: float) -> PackReport:
 
 def measure_rungs(spec: Spec, mean_s: float, packs: int = 16) -> list[float]:
     """Train a few packs of random designs; return their times, scaled to a mean."""
+    import optuna
+
     from archloss.search.distributions import to_design
     from archloss.spaces.training import train_pack
-
-    import optuna
 
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     study = optuna.create_study(sampler=optuna.samplers.RandomSampler(seed=0))
