@@ -34,6 +34,9 @@ from archloss.spaces.pack import METRICS, Member, Pack, PackReport, Report
 from archloss.storage.database import Database
 from archloss.workers.executor import Box
 
+STATE = Box(State(arrays={"parameters": np.zeros(10_000, dtype=np.float32)}, steps=1))
+"""What a member of width 32 and some eight blocks would have left on its device."""
+
 
 class SimulatedWorkers:
     """An executor of so many devices, each of which takes as long as a rung would."""
@@ -58,7 +61,7 @@ class SimulatedWorkers:
         future: Future[object] = Future()
         with self._wake:
             self._number += 1
-            states = [Box(None)] * count
+            states = [STATE] * count
             heapq.heappush(self._due, (now + duration, self._number, answer, states, future))
             self.spans.append((now, now + duration))
             self._wake.notify()
