@@ -30,7 +30,7 @@ from archloss.search.score import Score
 from archloss.search.spec import Spec
 from archloss.spaces.catalogue import SPACES
 from archloss.spaces.outcome import Outcome
-from archloss.spaces.pack import METRICS, Member, Pack, PackReport, Report
+from archloss.spaces.pack import METRICS, Member, Pack, PackReport, Report, State
 from archloss.storage.database import Database
 from archloss.workers.executor import Box
 
