@@ -201,7 +201,7 @@ def run(devices: int, durations: list[float], options: argparse.Namespace) -> No
         cpu = time.process_time() - cpu
         counts = database.count_states(study.study_id)
         database.close()
-    window = started + max(15.0, 2 * options.rung), started + options.seconds
+    window = started + 5.0 + 2 * options.rung, started + options.seconds
     busy = sum(
         max(0.0, min(end, window[1]) - max(begin, window[0])) for begin, end in workers.spans
     )
