@@ -181,7 +181,7 @@ def run(devices: int, durations: list[float], options: argparse.Namespace) -> No
         meter.watch(database, "start_trials", "database: start")
         meter.watch(database, "tell", "database: tell")
         meter.watch(ledger_module.Mirror, "ask", "sampler: ask")
-        for name in ("report", "should_prune", "finish"):
+        for name in ("report", "find_pruned", "finish"):
             meter.watch(ledger_module.Mirror, name, f"pruner and sampler: {name}")
         meter.watch(ledger_module.Ledger, "ask", "all of asking")
         meter.watch(ledger_module.Ledger, "tell_reports", "all of telling")

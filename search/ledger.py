@@ -206,7 +206,17 @@ class Ledger:
     def tell_reports(self, packs: Sequence[Trained]) -> Told:
         """Tell what a rung made of the trials of some packs; the pruner decides who goes on."""
         results = [result for pack in packs for result in self._take_pack(pack)]
-        tells = [self._make_tell(trial, result, epoch) for trial, result, epoch in results]
+        pruned = self._mirror.find_pruned(
+            [
+                trial.trial_id
+                for trial, result, epoch in results
+                if self._may_prune(trial, result, epoch)
+            ]
+        )
+        tells = [
+            self._make_tell(trial, result, epoch, pruned=trial.trial_id in pruned)
+            for trial, result, epoch in results
+        ]
         notes = tuple(note for pack in packs for note in pack.notes)
         return self._write([trial for trial, _, _ in results], tells, notes=notes)
 
@@ -329,8 +339,10 @@ class Ledger:
         trial.restore(checkpoints)
         return trial
 
-    def _make_tell(self, trial: RunningTrial, result: RungResult, until_epoch: int) -> TrialTell:
-        state, outcome = self._judge(trial, result, until_epoch)
+    def _make_tell(
+        self, trial: RunningTrial, result: RungResult, until_epoch: int, *, pruned: bool
+    ) -> TrialTell:
+        state, outcome = self._judge(trial, result, until_epoch, pruned=pruned)
         trial.told.add(until_epoch)
         finished = state is not None
         complete = state == "COMPLETE"
@@ -355,13 +367,22 @@ class Ledger:
             test=result.test if complete else {},
         )
 
-    def _judge(
-        self, trial: RunningTrial, result: RungResult, until_epoch: int
-    ) -> tuple[Literal["COMPLETE", "PRUNED", "FAIL"] | None, Outcome | None]:
-        """Say how the trial ends at this rung, or that it goes on.
+    def _may_prune(self, trial: RunningTrial, result: RungResult, until_epoch: int) -> bool:
+        """Say whether the pruner is asked about a trial at this rung.
 
-        A rung that the study knew before is one that the trial had survived before a restart.
+        Not at one that the study knew before: the trial survived it, before a restart.
         """
+        return (
+            result.failure is None
+            and len(trial.diverged) < len(trial.states)
+            and until_epoch != self._rules.rungs[-1]
+            and until_epoch not in trial.told
+        )
+
+    def _judge(
+        self, trial: RunningTrial, result: RungResult, until_epoch: int, *, pruned: bool
+    ) -> tuple[Literal["COMPLETE", "PRUNED", "FAIL"] | None, Outcome | None]:
+        """Say how the trial ends at this rung, or that it goes on."""
         if result.failure is Outcome.INFEASIBLE:
             return "PRUNED", result.failure
         if result.failure is not None:
@@ -369,9 +390,7 @@ class Ledger:
         all_diverged = len(trial.diverged) == len(trial.states)
         if all_diverged or until_epoch == self._rules.rungs[-1]:
             return "COMPLETE", Outcome.DIVERGED if trial.diverged else Outcome.COMPLETED
-        if until_epoch not in trial.told and self._mirror.should_prune(trial.trial_id):
-            return "PRUNED", Outcome.PRUNED
-        return None, None
+        return ("PRUNED", Outcome.PRUNED) if pruned else (None, None)
 
     def _write(
         self, trials: Sequence[RunningTrial], tells: Sequence[TrialTell], notes: tuple[str, ...]

@@ -13,7 +13,7 @@ from optuna.distributions import BaseDistribution
 from optuna.trial import Trial, TrialState
 
 from archloss.search.asking import PackSampler, ask_many
-from archloss.search.pruners import NUMBER_KEY
+from archloss.search.pruners import NUMBER_KEY, HalvingPruner
 from archloss.spaces.outcome import Outcome
 from archloss.storage.records import TrialHandle, TrialRecord
 
@@ -106,9 +106,14 @@ class Mirror:
         """Give the pruner a rung's value."""
         self._running[trial_id].report(value, epoch)
 
-    def should_prune(self, trial_id: int) -> bool:
-        """Ask the pruner whether the trial stops at its latest rung."""
-        return self._running[trial_id].should_prune()
+    def find_pruned(self, trial_ids: Collection[int]) -> set[int]:
+        """Ask the pruner which of the trials stop at their latest rungs."""
+        pruner = self._study.pruner
+        if not isinstance(pruner, HalvingPruner):
+            return {one for one in trial_ids if self._running[one].should_prune()}
+        asked = {self._running[one]._trial_id: one for one in trial_ids}
+        trials = [self._storage.get_trial(mirrored) for mirrored in asked]
+        return {asked[trial._trial_id] for trial in pruner.find_pruned(self._study, trials)}
 
     def finish(
         self, trial_id: int, state: str, value: float | None, outcome: Outcome | None
