@@ -62,11 +62,16 @@ class PackSampler(BaseSampler):
         return self._random.sample_independent(study, trial, param_name, param_distribution)
 
 
-def ask_many(study: Study, count: int, distributions: Distributions) -> list[Trial]:
+def ask_many(
+    study: Study, count: int, distributions: Distributions, *, first_number: int | None = None
+) -> list[Trial]:
     """Return `count` trials with all their parameters.
 
-    A PackSampler chooses them together; any other sampler is asked one by one.
+    A PackSampler chooses them together; any other sampler is asked one by one. `first_number` is
+    the first one's number in the database, if it is not that in the study.
     """
     if isinstance(study.sampler, PackSampler):
+        known = len(study.get_trials(deepcopy=False)) if first_number is None else first_number
+        study.sampler.first_number = known
         study.sampler.prepare(study, count, distributions)
     return [study.ask(dict(distributions)) for _ in range(count)]

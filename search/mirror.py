@@ -87,9 +87,7 @@ class Mirror:
 
     def ask(self, count: int) -> list[Trial]:
         """Ask the sampler for so many trials at once."""
-        if isinstance(self._study.sampler, PackSampler):
-            self._study.sampler.first_number = self._next_number
-        return ask_many(self._study, count, self._distributions)
+        return ask_many(self._study, count, self._distributions, first_number=self._next_number)
 
     def start(self, handle: TrialHandle, trial: Trial) -> None:
         """Say under which id and number the database runs an asked trial."""
