@@ -17,8 +17,13 @@ class PackSampler(BaseSampler):
     """A sampler that chooses the parameters of a whole pack before its trials are asked.
 
     `ask_many` has it prepare a pack, of which each ask then takes one. What is asked without
-    being prepared is drawn at random.
+    being prepared is drawn at random. `first_number` is the number that the first trial of a pack
+    will have in the database; a sampler that `follows_a_list` needs it to be right, and must know
+    of every trial that was started before.
     """
+
+    follows_a_list = False
+    first_number = 0
 
     def __init__(self, *, seed: int) -> None:
         self._random = RandomSampler(seed=seed)

@@ -9,6 +9,8 @@ from optuna.trial import FrozenTrial
 
 from archloss.search.spec import Spec
 
+NUMBER_KEY = "number"
+
 
 def rung_epochs(spec: Spec) -> tuple[int, ...]:
     """Return the epochs at which trials report, increasing; the last one is the recipe's."""
@@ -55,13 +57,14 @@ class HalvingPruner(BasePruner):
     def prune(self, study: Study, trial: FrozenTrial) -> bool:
         """Say whether the trial, which has just reported, stops here."""
         epoch = trial.last_step
-        bracket = self.find_bracket(trial.number)
+        bracket = self.find_bracket(read_number(trial))
         if epoch is None or epoch not in self._rungs[bracket:-1]:
             return False
         values = sorted(
             rival.intermediate_values[epoch]
             for rival in study.get_trials(deepcopy=False)
-            if epoch in rival.intermediate_values and self.find_bracket(rival.number) == bracket
+            if epoch in rival.intermediate_values
+            and self.find_bracket(read_number(rival)) == bracket
         )
         last_promoted = values[max(1, len(values) // self._factor) - 1]
         return trial.intermediate_values[epoch] > last_promoted
@@ -69,3 +72,8 @@ class HalvingPruner(BasePruner):
     def find_bracket(self, number: int) -> int:
         """Return the bracket of a trial: by turns, most of them in those that prune early."""
         return int(np.searchsorted(self._ends, number % self._ends[-1], side="right"))
+
+
+def read_number(trial: FrozenTrial) -> int:
+    """Return the trial's number in the database, which is another here if drivers share a study."""
+    return int(trial.user_attrs.get(NUMBER_KEY, trial.number))

@@ -1,9 +1,34 @@
 """What a driver submits to its workers, by reference and without loading torch itself."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
 
-from archloss.spaces.pack import Pack, PackReport, PackSizeQuestion
+from archloss.spaces.pack import Pack, PackReport, PackSizeQuestion, State
 from archloss.spaces.recipe import Recipe
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Training:
+    """How to train, and a pack whose members come without their states."""
+
+    train: Callable[[Pack], PackReport]
+    pack: Pack
+
+
+def train_holding(
+    training: Training, states: Sequence[State | None]
+) -> tuple[PackReport, tuple[State | None, ...]]:
+    """Train the pack from these states; return the reports without, and the states beside them.
+
+    So a driver can have the reports while the states stay where they are.
+    """
+    members = tuple(
+        replace(member, state=state)
+        for member, state in zip(training.pack.members, states, strict=True)
+    )
+    report = training.train(replace(training.pack, members=members))
+    reached = tuple(one.state for one in report.reports)
+    return replace(report, reports=tuple(replace(r, state=None) for r in report.reports)), reached
 
 
 def train(pack: Pack) -> PackReport:

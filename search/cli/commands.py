@@ -10,6 +10,7 @@ from archloss.search.cli.exporting import export
 from archloss.search.cli.launching import launch
 from archloss.search.cli.listing import list_studies, trials
 from archloss.search.cli.looking import show, status
+from archloss.search.cli.stopping import stop
 from archloss.search.cli.telling import datasets, spaces, version
 
 
@@ -31,7 +32,12 @@ COMMANDS = (
             "archloss launch study.toml --set space.depth.high=64",
         ),
     ),
-    Command(name="status", function=status, examples=("archloss status digits",)),
+    Command(
+        name="status",
+        function=status,
+        examples=("archloss status digits", "archloss status digits --watch"),
+    ),
+    Command(name="stop", function=stop, examples=("archloss stop digits",)),
     Command(name="list", function=list_studies, examples=("archloss list --json",)),
     Command(
         name="trials",
