@@ -12,7 +12,7 @@ from rich.text import Text
 
 from archloss.search.cli.failures import FAILED
 from archloss.search.cli.options import AsJson, Folder, Storage, takes
-from archloss.search.places import resolve_folder, resolve_storage
+from archloss.search.places import resolve_folder, resolve_ray_address, resolve_storage
 
 if TYPE_CHECKING:
     from archloss.search.doctor.findings import Finding
@@ -31,7 +31,8 @@ class DoctorOptions:
         str | None,
         typer.Option(
             metavar="ADDRESS",
-            help='The Ray cluster to look at: "auto", HOST:PORT or ray://HOST:PORT.',
+            help="Ray cluster to look at: auto, HOST:PORT or ray://HOST:PORT. Without it: that of "
+            "ARCHLOSS_RAY_ADDRESS.",
             show_default=False,
         ),
     ] = None
@@ -72,10 +73,11 @@ def _examine(options: DoctorOptions) -> "list[Finding]":
     machine = inspect_machine()
     findings = check_machine(machine, home)
     findings += check_database(resolve_storage(options.storage, home))
-    if options.executor == "ray" or options.ray_address is not None:
+    address = resolve_ray_address(options.ray_address)
+    if options.executor == "ray" or address is not None:
         from archloss.search.doctor.cluster import check_cluster
 
-        findings += check_cluster(options.ray_address, machine)
+        findings += check_cluster(address, machine)
     return findings
 
 

@@ -5,7 +5,6 @@ from importlib import metadata
 
 from archloss.search.doctor.findings import Finding, is_well, object_to, warn
 from archloss.search.doctor.machine import check_gpus
-from archloss.spaces.errors import ArchlossError
 from archloss.workers.inspection import MachineReport, inspect_node
 
 AREA = "Ray"
@@ -24,13 +23,14 @@ def check_cluster(address: str | None, driver: MachineReport) -> list[Finding]:
         from archloss.workers.cluster import run_on_every_node
 
         nodes = run_on_every_node(inspect_node, address=address)
-    except (ArchlossError, OSError, RuntimeError) as error:
+    except Exception as error:  # whatever Ray raises is what the doctor has found
         return [
             object_to(
                 AREA,
                 f"Ray {version} {where} cannot be used: {error}",
                 "start it (`ray start --head`), and check the address and that firewalls let "
-                "its ports through; Ray and Python must be of the same version everywhere",
+                "its ports through; Ray and Python must be of the same version everywhere, and "
+                "~/.ray/auth_token the same file if the cluster asks for a token",
             )
         ]
     return [

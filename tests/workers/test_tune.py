@@ -21,7 +21,8 @@ from archloss.workers.tune import make_design, make_param_space, make_trainable
 
 ROOT = Path(__file__).parents[2]
 PROGRAM = Path(__file__).with_name("tune_run.py")
-# A Ray that listens on this machine alone, whatever cluster the user's settings name.
+# A Ray that listens on this machine alone, whatever cluster the user's settings name; its token
+# and results stay out of the user's home.
 ENVIRONMENT = {
     "RAY_USAGE_STATS_ENABLED": "0",
     "RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0",
@@ -56,7 +57,7 @@ def outcome():
         result = subprocess.run(
             [sys.executable, str(PROGRAM), name],
             cwd=folder,
-            env=os.environ | ENVIRONMENT | {"PYTHONPATH": str(ROOT)},
+            env=os.environ | ENVIRONMENT | {"PYTHONPATH": str(ROOT), "HOME": name},
             capture_output=True,
             text=True,
             timeout=240,
