@@ -9,8 +9,9 @@ from typing import Any
 import sqlalchemy as sa
 
 from archloss.spaces.outcome import Outcome
+from archloss.storage.leases import show_host
 from archloss.storage.optuna_trials import OptunaStudy, OptunaTrial
-from archloss.storage.records import StudyRecord, TrialRecord, TrialTell
+from archloss.storage.records import DriverRecord, Ending, StudyRecord, TrialRecord, TrialTell
 
 
 def check_tell(tell: TrialTell) -> None:
@@ -53,21 +54,32 @@ def make_study(name: str, row: sa.Row[Any]) -> StudyRecord:
     )
 
 
-def make_record(
-    trial: OptunaTrial, outcome: str | None, message: str | None, seconds: float | None
-) -> TrialRecord:
+def make_driver(row: sa.Row[Any], running: int) -> DriverRecord:
+    """Make a record of a lease."""
+    return DriverRecord(
+        lease_id=row.lease_id,
+        host=show_host(row.host),
+        pid=row.pid,
+        opened_s=row.opened_s,
+        renewed_s=row.renewed_s,
+        running=running,
+    )
+
+
+def make_record(trial: OptunaTrial, ending: Ending) -> TrialRecord:
     """Put Optuna's part of a trial and ours together."""
     return TrialRecord(
         trial_id=trial.trial_id,
         number=trial.number,
         state=trial.state,
         value=trial.value,
-        outcome=None if outcome is None else Outcome[outcome],
-        message=message,
+        outcome=None if ending.outcome is None else Outcome[ending.outcome],
+        message=ending.message,
         params=trial.params,
         distributions=trial.distributions,
         intermediate=trial.intermediate,
-        seconds=seconds,
+        seconds=ending.seconds,
         started_at=trial.started_at,
         finished_at=trial.finished_at,
+        retries=ending.retries,
     )

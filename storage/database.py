@@ -11,13 +11,26 @@ import sqlalchemy as sa
 from optuna.storages import BaseStorage, RDBStorage
 
 from archloss.storage import leases, results, tables
-from archloss.storage.assembly import check_tell, explain_missing, make_record, make_study
+from archloss.storage.assembly import (
+    check_tell,
+    explain_missing,
+    make_driver,
+    make_record,
+    make_study,
+)
 from archloss.storage.dialects import BUSY_TIMEOUT_S, explained, open_engine, read_url, writing
-from archloss.storage.errors import StorageError, StudyExistsError, StudyNotFoundError
+from archloss.storage.errors import (
+    StorageError,
+    StudyExistsError,
+    StudyMovedError,
+    StudyNotFoundError,
+)
 from archloss.storage.optuna_trials import OptunaStudy, OptunaTables, read_clock
 from archloss.storage.records import (
     Checkpoint,
     Curve,
+    DriverRecord,
+    Ending,
     StudyRecord,
     StudySummary,
     TrialHandle,
@@ -28,7 +41,13 @@ from archloss.storage.records import (
 )
 from archloss.storage.schema import open_optuna, open_tables
 
-__all__ = ["Database", "StorageError", "StudyExistsError", "StudyNotFoundError"]
+__all__ = [
+    "Database",
+    "StorageError",
+    "StudyExistsError",
+    "StudyMovedError",
+    "StudyNotFoundError",
+]
 
 
 class Database:
@@ -136,27 +155,63 @@ class Database:
     def open_lease(self, study_id: int) -> int:
         """Say that this process works on the study; return the lease's id."""
         with explained(self._url), writing(self._engine) as connection:
-            return leases.open_lease(connection, study_id)
+            return leases.open_lease(connection, study_id, secrets.token_hex(16))
 
-    def renew_lease(self, lease_id: int) -> None:
-        """Say that the lease's driver lives; due well within `leases.LEASE_TIMEOUT_S`."""
+    def renew_lease(self, lease_id: int) -> bool:
+        """Say that the lease's driver lives; due well within `leases.LEASE_TIMEOUT_S`.
+
+        Return whether it is asked to stop.
+        """
         with explained(self._url), writing(self._engine) as connection:
-            leases.renew_lease(connection, lease_id)
+            return leases.renew_lease(connection, lease_id)
 
     def close_lease(self, lease_id: int) -> None:
         """Say that the driver is done: what it left RUNNING may be taken over at once."""
         with explained(self._url), writing(self._engine) as connection:
             leases.close_lease(connection, lease_id)
 
+    def count_leases(self, study_id: int) -> int:
+        """Return how many leases were ever opened on the study."""
+        with explained(self._url), self._engine.connect() as connection:
+            return leases.count_leases(connection, study_id)
+
+    def request_stop(self, study_id: int) -> None:
+        """Ask the drivers that work on the study now to stop; later ones are not asked."""
+        with explained(self._url), writing(self._engine) as connection:
+            if not leases.request_stop(connection, study_id):
+                raise StudyNotFoundError(f"there is no study of ours with the id {study_id}")
+
+    def stop_requested(self, lease_id: int) -> bool:
+        """Say whether the lease's driver is asked to stop."""
+        with explained(self._url), self._engine.connect() as connection:
+            return leases.is_stop_requested(connection, lease_id)
+
+    def list_drivers(self, study_id: int) -> list[DriverRecord]:
+        """Return the drivers that work on the study now, in the order they came."""
+        with explained(self._url), self._engine.connect() as connection:
+            live = leases.read_live(connection, study_id)
+            running = results.count_running(connection, study_id)
+        return [make_driver(row, running.get(row.lease_id, 0)) for row in live]
+
     def start_trials(
-        self, study_id: int, lease_id: int, starts: Sequence[TrialStart], *, budget: int | None
+        self,
+        study_id: int,
+        lease_id: int,
+        starts: Sequence[TrialStart],
+        *,
+        budget: int | None,
+        expected_count: int | None = None,
     ) -> list[TrialHandle]:
         """Start as many of the trials as the budget has room for, the first ones.
 
         The budget counts trials that are running, paused or finished, of every driver; not those
-        that failed, nor what another program enqueued.
+        that failed, nor what another program enqueued. With `expected_count`, nothing is started
+        and StudyMovedError raised if the study holds another number of trials.
         """
+        token = secrets.token_hex(16)
         with explained(self._url), self._changing(study_id, lease_id) as connection:
+            if expected_count is not None:
+                self._check_count(connection, study_id, expected_count)
             if budget is not None:
                 room = budget - self._count_spent(connection, study_id)
                 starts = starts[: max(0, room)]
@@ -166,7 +221,9 @@ class Database:
                 connection,
                 study_id,
                 starts,
-                lambda ids: results.insert_started(connection, study_id, lease_id, ids),
+                lambda ids: results.insert_started(
+                    connection, study_id, ids, lease_id=lease_id, token=token
+                ),
             )
 
     def tell(self, lease_id: int, tells: Sequence[TrialTell], *, keep_weights: int) -> set[int]:
@@ -177,13 +234,14 @@ class Database:
         """
         for tell in tells:
             check_tell(tell)
+        token = secrets.token_hex(16)
         study_id = self._find_study(lease_id)
         with explained(self._url), self._changing(study_id, lease_id) as connection:
             leased = results.find_leased(connection, lease_id, [tell.trial_id for tell in tells])
             accepted = set(self._optuna.find_running(connection, leased))
             tells = [tell for tell in tells if tell.trial_id in accepted]
             if tells:
-                results.write_results(connection, lease_id, tells)
+                results.write_results(connection, tells, lease_id=lease_id, token=token)
                 self._optuna.write(connection, tells)
             finished = [t.trial_id for t in tells if t.state not in (None, "WAITING")]
             if finished:
@@ -193,21 +251,32 @@ class Database:
         return accepted
 
     def take_over(
-        self, study_id: int, lease_id: int
+        self, study_id: int, lease_id: int, *, budget: int | None = None
     ) -> list[tuple[TrialRecord, tuple[Checkpoint, ...]]]:
-        """Make RUNNING under this lease whatever is paused, or whose driver is dead."""
+        """Make RUNNING under this lease whatever is paused, or whose driver is dead.
+
+        No more of them than the budget has room for beside what is finished and running: what
+        dead drivers were running first, then what is paused. The rest is, or becomes, paused.
+        """
+        token = secrets.token_hex(16)
         with explained(self._url), self._changing(study_id, lease_id) as connection:
             unfinished = self._optuna.find_unfinished(connection, study_id)
             owners = results.read_leases(connection, study_id, set(unfinished))
             live = leases.find_live(connection, set(owners.values())) | {lease_id}
-            taken = [
-                trial_id
-                for trial_id, owner in owners.items()
-                if unfinished[trial_id] == "WAITING" or owner not in live
-            ]
+            paused = sorted(i for i in owners if unfinished[i] == "WAITING")
+            dead = sorted(i for i in owners if unfinished[i] == "RUNNING" and owners[i] not in live)
+            taken = [*dead, *paused]
+            if budget is not None:
+                counts = self._optuna.count_states(connection, study_id)
+                spent = sum(counts.get(s, 0) for s in ("RUNNING", "COMPLETE", "PRUNED"))
+                taken = taken[: max(0, budget - spent + len(dead))]
+            left = set(dead) - set(taken)
+            if left:
+                results.set_lease(connection, None, left, token)
+                self._optuna.pause(connection, left)
             if not taken:
                 return []
-            results.set_lease(connection, lease_id, taken)
+            results.set_lease(connection, lease_id, taken, token)
             self._optuna.resume(connection, taken)
             checkpoints = results.read_checkpoints(connection, taken)
             records = self._read(connection, study_id, taken)
@@ -217,6 +286,18 @@ class Database:
         """Return all trials of a study, by number."""
         with explained(self._url), self._engine.connect() as connection:
             return self._read(connection, study_id, None)
+
+    def read_news(
+        self, study_id: int, *, first_number: int, trial_ids: Collection[int]
+    ) -> list[TrialRecord]:
+        """Return the trials from a number on, and those with these ids, by number.
+
+        The cost is that of what is returned, not of the study.
+        """
+        with explained(self._url), self._engine.connect() as connection:
+            later = self._optuna.find_from(connection, study_id, first_number)
+            wanted = {*later, *trial_ids}
+            return self._read(connection, study_id, wanted) if wanted else []
 
     def read_curves(self, study_id: int, number: int) -> list[Curve]:
         """Return every metric of every replicate of a trial, at every epoch."""
@@ -268,6 +349,14 @@ class Database:
             created_at=None if record is None else record.created_at,
         )
 
+    def _check_count(self, connection: sa.Connection, study_id: int, expected: int) -> None:
+        count = self._optuna.count_trials(connection, study_id)
+        if count != expected:
+            raise StudyMovedError(
+                f"the study holds {count} trials where {expected} were expected: another driver "
+                "started some"
+            )
+
     def _count_spent(self, connection: sa.Connection, study_id: int) -> int:
         """Return how much of the budget is finished, running or paused."""
         counts = self._optuna.count_states(connection, study_id)
@@ -288,10 +377,9 @@ class Database:
     def _read(
         self, connection: sa.Connection, study_id: int, trial_ids: Collection[int] | None
     ) -> list[TrialRecord]:
-        endings = results.read_endings(connection, study_id)
-        nothing = (None, None, None)
+        endings = results.read_endings(connection, study_id, trial_ids)
         return [
-            make_record(trial, *endings.get(trial.trial_id, nothing))
+            make_record(trial, endings.get(trial.trial_id, Ending()))
             for trial in self._optuna.read(connection, study_id, trial_ids)
         ]
 

@@ -172,6 +172,11 @@ def read_clock_s(_connection: sa.Connection) -> float:
     return time.time()
 
 
+def read_up_since_s(_connection: sa.Connection) -> float:
+    """Return when the database's server was started, by its clock; SQLite has none: 0."""
+    return 0.0
+
+
 @contextlib.contextmanager
 def explained(url: URL) -> Iterator[None]:
     """Turn a database's refusal into a StorageError that says what to do; no password in it."""

@@ -11,5 +11,9 @@ class StudyExistsError(ArchlossError):
     """A study of that name is in the database already."""
 
 
+class StudyMovedError(ArchlossError):
+    """The study holds another number of trials than was expected: another driver started some."""
+
+
 class StudyNotFoundError(ArchlossError):
     """No study of ours has that name or that id."""

@@ -93,6 +93,15 @@ class SlowOptunaTables:
             counts[state] = counts.get(state, 0) + 1
         return counts
 
+    def count_trials(self, _connection: sa.Connection, study_id: int) -> int:
+        """Return how many trials the study holds, which is the number of the next one."""
+        return self._storage.get_n_trials(study_id)
+
+    def find_from(self, _connection: sa.Connection, study_id: int, number: int) -> list[int]:
+        """Return the ids of the trials with this number or a higher one."""
+        trials = self._storage.get_all_trials(study_id, deepcopy=False)
+        return [trial._trial_id for trial in trials if trial.number >= number]
+
     def find_best(self, _connection: sa.Connection, study: OptunaStudy) -> tuple[float, int] | None:
         """Return the best value of a study and its trial's number."""
         if len(study.directions) != 1:
@@ -152,6 +161,11 @@ class SlowOptunaTables:
         """Make WAITING trials RUNNING; leave RUNNING ones alone."""
         for trial_id in trial_ids:
             self._storage.set_trial_state_values(trial_id, TrialState.RUNNING)
+
+    def pause(self, _connection: sa.Connection, trial_ids: Collection[int]) -> None:
+        """Make RUNNING trials WAITING."""
+        for trial_id in trial_ids:
+            self._storage.set_trial_state_values(trial_id, TrialState.WAITING)
 
     def write(self, _connection: sa.Connection, tells: Sequence[TrialTell]) -> None:
         """Write intermediate values, and for finished trials value, attributes and state."""

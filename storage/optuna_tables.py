@@ -29,6 +29,7 @@ from archloss.storage.optuna_trials import (
 from archloss.storage.records import TrialHandle, TrialStart, TrialStateName, TrialTell
 
 KNOWN_REVISION = "v3.2.0.a"
+_FIRST_BLOCK = 64
 
 _KNOWN_COLUMNS = {
     "StudyModel": "study_id study_name",
@@ -160,6 +161,30 @@ class BulkOptunaTables:
         )
         return {state.name: count for state, count in connection.execute(query)}
 
+    def count_trials(self, connection: sa.Connection, study_id: int) -> int:
+        """Return how many trials the study holds, which is the number of the next one."""
+        query = sa.select(self._trials.c.number).where(self._trials.c.study_id == study_id)
+        last = connection.execute(query.order_by(self._trials.c.trial_id.desc()).limit(1)).scalar()
+        return 0 if last is None else int(last) + 1
+
+    def find_from(self, connection: sa.Connection, study_id: int, number: int) -> list[int]:
+        """Return the ids of the trials with this number or a higher one.
+
+        Read from the last one backwards, by the primary key: numbers follow ids in a study.
+        """
+        trials = self._trials.c
+        query = sa.select(trials.trial_id, trials.number).where(trials.study_id == study_id)
+        query = query.order_by(trials.trial_id.desc())
+        found: list[int] = []
+        block = _FIRST_BLOCK
+        while True:
+            before = query if not found else query.where(trials.trial_id < found[-1])
+            rows = connection.execute(before.limit(block)).all()
+            found += [row.trial_id for row in rows if row.number >= number]
+            if len(rows) < block or rows[-1].number <= number:
+                return found
+            block *= 4
+
     def find_best(self, connection: sa.Connection, study: OptunaStudy) -> tuple[float, int] | None:
         """Return the best finite value of a study and its trial's number."""
         if len(study.directions) != 1:
@@ -187,8 +212,7 @@ class BulkOptunaTables:
     ) -> list[TrialHandle]:
         """Insert RUNNING trials with their parameters, numbered on from the last."""
         trials = self._trials
-        count = sa.select(sa.func.count()).where(trials.c.study_id == study_id)
-        first = int(connection.execute(count).scalar_one())
+        first = self.count_trials(connection, study_id)
         now = read_clock()
         rows = [
             {
@@ -244,6 +268,10 @@ class BulkOptunaTables:
     def resume(self, connection: sa.Connection, trial_ids: Collection[int]) -> None:
         """Make WAITING trials RUNNING."""
         self._set_state(connection, trial_ids, TrialState.RUNNING)
+
+    def pause(self, connection: sa.Connection, trial_ids: Collection[int]) -> None:
+        """Make RUNNING trials WAITING."""
+        self._set_state(connection, trial_ids, TrialState.WAITING)
 
     def write(self, connection: sa.Connection, tells: Sequence[TrialTell]) -> None:
         """Write intermediate values, and for finished trials value, attributes and state."""

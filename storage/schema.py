@@ -16,6 +16,7 @@ from archloss.storage.dialects import (
     writing,
 )
 from archloss.storage.errors import StorageError
+from archloss.storage.migrations import migrate
 from archloss.storage.optuna_slow import SlowOptunaTables
 from archloss.storage.optuna_tables import (
     KNOWN_REVISION,
@@ -86,12 +87,17 @@ def _make_optunas(engine: sa.Engine, *, busy_timeout_s: float) -> None:
 
 def _make_ours(engine: sa.Engine) -> None:
     with engine.connect() as connection:
-        if _read_version(connection) is not None:
+        if _read_version(connection) == tables.SCHEMA_VERSION:
             return
     with writing(engine) as connection:
-        tables.metadata.create_all(connection, tables=tables.OURS)
-        row = {"schema_id": 1, "version": tables.SCHEMA_VERSION}
-        connection.execute(insert_ignoring(tables.schema), [row])
+        version = _read_version(connection)
+        if version is None:
+            tables.metadata.create_all(connection, tables=tables.OURS)
+            row = {"schema_id": 1, "version": tables.SCHEMA_VERSION}
+            connection.execute(insert_ignoring(tables.schema), [row])
+        elif version < tables.SCHEMA_VERSION:
+            migrate(connection, version)
+            connection.execute(sa.update(tables.schema).values(version=tables.SCHEMA_VERSION))
 
 
 def _check_ours(engine: sa.Engine) -> None:
