@@ -41,16 +41,14 @@ class DatabaseReport:
     most_connections: int | None
 
 
-def find_missing_file(text: str) -> Path | None:
-    """Return the file of an SQLite URL if it is not there yet: the first launch makes it.
+def find_file(text: str) -> Path | None:
+    """Return the file of an SQLite URL, or None for another kind of database.
 
     Raises StorageError for a URL that archloss does not support.
     """
     url = read_url(text)
-    if url.get_backend_name() != "sqlite" or url.database is None:
-        return None
-    path = Path(url.database)
-    return None if path.exists() else path
+    is_file = url.get_backend_name() == "sqlite" and url.database is not None
+    return Path(str(url.database)) if is_file else None
 
 
 def inspect_database(text: str) -> DatabaseReport:

@@ -1,5 +1,6 @@
 """What the doctor says about the database of the studies."""
 
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from archloss.search.doctor.findings import Finding, is_well, object_to, warn
@@ -15,17 +16,36 @@ _FEW_CONNECTIONS = 10
 
 def check_database(url: str) -> list[Finding]:
     """Look at the database at a URL, and return what is to be said about it; changes nothing."""
-    from archloss.storage.inspection import find_missing_file, inspect_database
+    from archloss.storage.inspection import find_file, inspect_database
 
+    findings = []
     try:
-        missing = find_missing_file(url)
-        if missing is not None:
-            return [is_well(AREA, f"{str(missing)!r} is not there yet: the first launch makes it")]
-        report = inspect_database(url)
+        file = find_file(url)
+        if file is not None:
+            findings += _judge_file(file)
+        if file is not None and not file.exists():
+            missing = f"{str(file)!r} is not there yet: the first launch makes it"
+            return [is_well(AREA, missing), *findings]
+        return [*judge(inspect_database(url)), *findings]
     except ArchlossError as error:
         advice = "put it right, or name another with --storage or ARCHLOSS_STORAGE"
-        return [object_to(AREA, str(error), advice)]
-    return judge(report)
+        return [object_to(AREA, str(error), advice), *findings]
+
+
+def _judge_file(file: Path) -> list[Finding]:
+    from archloss.storage.mounts import find_shared_file_system
+
+    kind = find_shared_file_system(file)
+    if kind is None:
+        return []
+    return [
+        warn(
+            AREA,
+            f"{str(file)!r} lies on a file system that machines share ({kind}), where SQLite's "
+            "locks cannot be trusted",
+            "keep it on a disk of this machine, or use PostgreSQL: docs/cluster.md",
+        )
+    ]
 
 
 def judge(report: "DatabaseReport") -> list[Finding]:

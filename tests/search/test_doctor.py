@@ -157,6 +157,12 @@ def test_folder_below_a_file_is_a_problem(tmp_path):
     assert "ARCHLOSS_FOLDER" in finding.advice
 
 
+@pytest.fixture(autouse=True)
+def own_disk(monkeypatch):
+    """Let no database be on a shared file system, wherever the tests run."""
+    monkeypatch.setattr("archloss.storage.mounts.find_shared_file_system", lambda path: None)
+
+
 def test_database_that_is_not_there_is_not_made(tmp_path):
     [finding] = check_database(f"sqlite:///{tmp_path / 'studies.db'}")
     assert (finding.level, list(tmp_path.iterdir())) == ("ok", [])
@@ -197,6 +203,17 @@ def test_database_that_is_held_by_another_program_cannot_be_written_to(tmp_path,
     other.close()
     [problem] = [finding for finding in findings if finding.level == "problem"]
     assert "locked" in problem.message
+
+
+def test_database_on_a_network_file_system_is_warned_of(tmp_path, monkeypatch):
+    monkeypatch.setattr(
+        "archloss.storage.mounts.find_shared_file_system",
+        lambda path: "nfs4" if path == tmp_path / "studies.db" else None,
+    )
+    well, warning = check_database(f"sqlite:///{tmp_path / 'studies.db'}")
+    assert (well.level, warning.level) == ("ok", "warning")
+    assert "(nfs4)" in warning.message
+    assert "PostgreSQL" in warning.advice
 
 
 def test_url_that_is_none_is_a_problem_with_the_way_out():
