@@ -1,9 +1,10 @@
 """What a driver submits to its workers, by reference and without loading torch itself."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from archloss.spaces.pack import Pack, PackReport, PackSizeQuestion, State
+from archloss.spaces.recipe import Recipe
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -42,3 +43,22 @@ def measure(question: PackSizeQuestion) -> int:
     from archloss.spaces.packsize import measure_pack_size
 
     return measure_pack_size(question)
+
+
+def guess(recipe: Recipe) -> Mapping[str, float]:
+    """Return what guessing reaches on the recipe's validation part: the score of divergence."""
+    from archloss.spaces.guessing import score_guessing
+    from archloss.spaces.resident import load_splits
+
+    splits = load_splits(
+        recipe.dataset,
+        recipe.target,
+        recipe.validation_fraction,
+        recipe.test_fraction,
+        recipe.seed,
+    )
+    return score_guessing(
+        classes=splits.classes,
+        y_validation=splits.y_validation,
+        majority_class=splits.majority_class,
+    )

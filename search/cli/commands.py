@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from archloss.search.cli.deleting import delete
+from archloss.search.cli.doctor import doctor
 from archloss.search.cli.exporting import export
 from archloss.search.cli.launching import launch
 from archloss.search.cli.listing import list_studies, trials
@@ -55,5 +56,10 @@ COMMANDS = (
     Command(name="spaces", function=spaces, examples=("archloss spaces residual-mlp",)),
     Command(name="datasets", function=datasets, examples=("archloss datasets",)),
     Command(name="delete", function=delete, examples=("archloss delete digits --yes",)),
+    Command(
+        name="doctor",
+        function=doctor,
+        examples=("archloss doctor", "archloss doctor --ray-address auto"),
+    ),
     Command(name="version", function=version, examples=("archloss version --json",)),
 )
