@@ -64,15 +64,14 @@ class HalvingPruner(BasePruner):
         All trials of the study are looked at once, however many are asked about.
         """
         places = {trial.number: self._find_place(trial) for trial in trials}
-        values: dict[tuple[int, int], list[float]] = {
-            place: [] for place in places.values() if place is not None
-        }
+        values: dict[tuple[int, int], list[float]]
+        values = {place: [] for place in places.values() if place is not None}
         epochs = {epoch for epoch, _ in values}
         for rival in study.get_trials(deepcopy=False) if values else ():
             for epoch in epochs & rival.intermediate_values.keys():
-                place = epoch, self.find_bracket(read_number(rival))
-                if place in values:
-                    values[place].append(rival.intermediate_values[epoch])
+                shared = epoch, self.find_bracket(read_number(rival))
+                if shared in values:
+                    values[shared].append(rival.intermediate_values[epoch])
         limits = {
             place: sorted(reached)[max(1, len(reached) // self._factor) - 1]
             for place, reached in values.items()

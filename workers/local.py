@@ -13,11 +13,21 @@ import queue
 import subprocess
 import sys
 import threading
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future
 from typing import Any, BinaryIO, cast
 
-from archloss.workers.executor import A, R, WorkerLostError
+from archloss.workers.boxes import box_values, fetch_all, run_holding
+from archloss.workers.executor import (
+    A,
+    Held,
+    HeldLostError,
+    Holding,
+    R,
+    WorkerLostError,
+    WorkerTimeoutError,
+    check_kind,
+)
 from archloss.workers.frames import read_frame, write_frame
 
 THREAD_VARIABLES = (
@@ -36,7 +46,8 @@ class LocalExecutor:
     """One process per slot, each with `thread_count` threads for its arithmetic.
 
     `environments` are the variables that single processes out, such as CUDA_VISIBLE_DEVICES:
-    slot i gets the one at i, cyclically.
+    slot i gets the one at i, cyclically. A function that runs for more than `timeout_s` seconds
+    has its worker killed, and its Future gets a WorkerTimeoutError.
     """
 
     def __init__(
@@ -45,23 +56,28 @@ class LocalExecutor:
         *,
         thread_count: int = 1,
         environments: Sequence[Mapping[str, str]] = (),
+        timeout_s: float | None = None,
     ) -> None:
         if processes < 1:
             raise ValueError(f"`processes` must be at least 1, but got {processes}")
         self.slots = processes
+        self.kinds = {"local": processes}
         self._jobs: queue.SimpleQueue[_Job | None] = queue.SimpleQueue()
         self._lock = threading.Lock()
         self._closed = False
         threads = dict.fromkeys(THREAD_VARIABLES, str(thread_count))
         own = environments or ({},)
         self._slots = [
-            _Slot(self._jobs, {**os.environ, **threads, **own[index % len(own)]})
+            _Slot(self._jobs, {**os.environ, **threads, **own[index % len(own)]}, timeout_s)
             for index in range(processes)
         ]
         atexit.register(self.close, now=True)
 
-    def submit(self, function: Callable[[A], R], argument: A) -> Future[R]:
+    def submit(
+        self, function: Callable[[A], R], argument: A, *, kind: str | None = None
+    ) -> Future[R]:
         """Queue the function; raise at once what keeps it from being sent."""
+        check_kind(kind, self.kinds)
         if getattr(function, "__module__", None) == "__main__":
             raise ValueError(
                 f"{function!r} lives in __main__, which a worker process cannot import: "
@@ -74,6 +90,24 @@ class LocalExecutor:
                 raise RuntimeError("this executor is closed: nothing can be submitted any more")
             self._jobs.put((job, future))
         return future
+
+    def submit_holding(
+        self,
+        function: Holding[A, R],
+        argument: A,
+        held: Sequence[Held | None],
+        *,
+        count: int,
+        kind: str | None = None,
+    ) -> Future[tuple[R, tuple[Held | None, ...]]]:
+        """Queue the function; the values travel, and this process holds them in between."""
+        try:
+            values = fetch_all(held)
+        except HeldLostError as error:
+            lost: Future[tuple[R, tuple[Held | None, ...]]] = Future()
+            lost.set_exception(error)
+            return lost
+        return box_values(self.submit(run_holding, (function, argument, values), kind=kind), count)
 
     def close(self, *, now: bool = False) -> None:
         """Stop the processes: after what is queued, or, with `now`, at once.
@@ -101,8 +135,14 @@ class _Slot:
     thread that starts workers is the one that lives as long as they do.
     """
 
-    def __init__(self, jobs: "queue.SimpleQueue[_Job | None]", env: Mapping[str, str]) -> None:
+    def __init__(
+        self,
+        jobs: "queue.SimpleQueue[_Job | None]",
+        env: Mapping[str, str],
+        timeout_s: float | None,
+    ) -> None:
         self._jobs = jobs
+        self._timeout_s = timeout_s
         self._env = env
         self._lock = threading.Lock()
         self._stopping = False
@@ -150,12 +190,19 @@ class _Slot:
         process = self._process
         if process is None:
             raise WorkerLostError("no worker process could be started")
+        late = threading.Event()
         try:
-            write_frame(cast(BinaryIO, process.stdin), payload)
-            return read_frame(cast(BinaryIO, process.stdout))
+            with _killing_after(process, self._timeout_s, late):
+                write_frame(cast(BinaryIO, process.stdin), payload)
+                return read_frame(cast(BinaryIO, process.stdout))
         except (EOFError, OSError):
             code = self._stop()
             self._start()
+            if late.is_set():
+                raise WorkerTimeoutError(
+                    f"worker process {process.pid} took longer than {self._timeout_s:g} s, and "
+                    "was killed"
+                ) from None
             raise WorkerLostError(
                 f"worker process {process.pid} ended with code {code} before it answered"
             ) from None
@@ -183,3 +230,25 @@ class _Slot:
             with contextlib.suppress(OSError):  # what the buffer holds has nowhere to go
                 cast(BinaryIO, stream).close()
         return self._process.wait()
+
+
+@contextlib.contextmanager
+def _killing_after(
+    process: "subprocess.Popen[bytes]", timeout_s: float | None, late: threading.Event
+) -> Iterator[None]:
+    """Kill the process if the context lasts longer; `late` says that it did."""
+    if timeout_s is None:
+        yield
+        return
+
+    def kill() -> None:
+        late.set()
+        process.kill()
+
+    timer = threading.Timer(timeout_s, kill)
+    timer.daemon = True
+    timer.start()
+    try:
+        yield
+    finally:
+        timer.cancel()

@@ -104,11 +104,11 @@ def test_run_study_splits_a_lost_pack_unless_its_machine_went(bench, blameless):
             raise WorkerLostError("gone", blameless=blameless)
 
     cluster = Cluster(lose, kinds={"only": 2})
-    bench.run(bench.make_spec(trials=24, pack=8), executor=cluster)
+    bench.run(bench.make_spec(trials=24, pack=6), executor=cluster)
     assert bench.states() == {"COMPLETE": 24}
     sizes = [size for _, size in cluster.ran_on]
-    assert sizes.count(4) == (0 if blameless else 2)
-    assert [trial.retries for trial in bench.trials()].count(1) == 8
+    assert sizes.count(3) == (0 if blameless else 2)
+    assert [trial.retries for trial in bench.trials()].count(1) == 6
 
 
 def test_run_study_gives_a_trial_up_after_its_retries(bench, trainings):
