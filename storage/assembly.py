@@ -7,8 +7,10 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import sqlalchemy as sa
+from sqlalchemy.engine import URL
 
 from archloss.spaces.outcome import Outcome
+from archloss.storage.dialects import show_url
 from archloss.storage.leases import show_host
 from archloss.storage.optuna_trials import OptunaStudy, OptunaTrial
 from archloss.storage.records import DriverRecord, Ending, StudyRecord, TrialRecord, TrialTell
@@ -39,6 +41,15 @@ def explain_missing(
         return f"there is no study {name!r}; did you mean {near[0]!r}?"
     there = f"there are {', '.join(map(repr, sorted(names)))}" if names else "there are none"
     return f"there is no study {name!r}; {there}"
+
+
+def explain_elsewhere(url: URL, host: str) -> str:
+    """Return why a driver may not work on an SQLite file that one on another machine works on."""
+    return (
+        f"a driver on the machine {host!r} is working in the database {show_url(url)}; SQLite "
+        "cannot be shared between machines. Use PostgreSQL (--storage postgresql://...), or wait "
+        "until that driver has ended"
+    )
 
 
 def make_study(name: str, row: sa.Row[Any]) -> StudyRecord:

@@ -7,6 +7,10 @@ class StorageError(ArchlossError):
     """The database cannot be opened, or refuses what was asked of it."""
 
 
+class StorageURLError(ArchlossError):
+    """The URL is not that of a database that can be used here."""
+
+
 class StudyExistsError(ArchlossError):
     """A study of that name is in the database already."""
 

@@ -10,7 +10,7 @@ from typing import Any
 import psutil
 import sqlalchemy as sa
 
-from archloss.storage.dialects import read_clock_s, read_up_since_s
+from archloss.storage.dialects import get_dialect, read_clock_s, read_up_since_s
 from archloss.storage.tables import leases, studies
 
 LEASE_TIMEOUT_S = 60.0
@@ -47,7 +47,7 @@ def renew_lease(connection: sa.Connection, lease_id: int) -> bool:
     """Say that the driver lives; return whether it is asked to stop."""
     asked = sa.select(studies.c.stop_requested_s).where(studies.c.study_id == leases.c.study_id)
     update = sa.update(leases).where(leases.c.lease_id == lease_id)
-    update = update.values(renewed_s=read_clock_s(connection))
+    update = update.values(renewed_s=get_dialect(connection).get_clock())
     row = update.returning(asked.scalar_subquery() > leases.c.opened_s)
     return bool(connection.execute(row).scalar())
 

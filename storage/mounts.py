@@ -1,56 +1,46 @@
-"""Says whether a file lies on a file system that other machines share."""
+"""Finds out whether a file lies on another machine, where SQLite's locks are not to be trusted."""
 
 from pathlib import Path
 
-MOUNTS = Path("/proc/mounts")
-_SHARED = frozenset(
-    [
-        "9p",
-        "afs",
-        "beegfs",
-        "ceph",
-        "cifs",
-        "coda",
-        "fuse.ceph",
-        "fuse.glusterfs",
-        "fuse.sshfs",
-        "gfs2",
-        "glusterfs",
-        "gpfs",
-        "lustre",
-        "ncpfs",
-        "nfs",
-        "nfs4",
-        "ocfs2",
-        "orangefs",
-        "panfs",
-        "prl_fs",
-        "pvfs2",
-        "smb3",
-        "smbfs",
-        "vboxsf",
-        "virtiofs",
-        "wekafs",
-    ]
-)
+_MOUNTS = Path("/proc/mounts")
+_NETWORK = {
+    *("9p", "afs", "beegfs", "ceph", "cifs", "coda", "davfs", "fhgfs", "gfs2", "glusterfs", "gpfs"),
+    *("lustre", "ncpfs", "nfs", "nfs4", "ocfs2", "orangefs", "panfs", "prl_fs", "pvfs2", "smb"),
+    *("smb2", "smb3", "smbfs", "vboxsf", "wekafs"),
+}
+_NETWORK_FUSE = {
+    *("blobfuse", "blobfuse2", "ceph-fuse", "cvmfs2", "davfs2", "gcsfuse", "glusterfs", "goofys"),
+    *("juicefs", "mount-s3", "mountpoint-s3", "rclone", "s3fs", "seaweedfs", "sshfs"),
+}
 
 
-def find_shared_file_system(path: Path, *, mounts: Path = MOUNTS) -> str | None:
-    """Return the kind of network or shared file system that a path lies on, or None.
+def find_network_file_system(path: Path, *, mounts: Path = _MOUNTS) -> str | None:
+    """Return the kind of the network file system that a path lies on; None if on none, or unknown.
 
-    SQLite's locks and its WAL mode cannot be trusted on these. The path need not exist. Without
-    a list of mounts, as on macOS, nothing is found.
+    Only Linux says: elsewhere there is no list of mounts to read.
     """
     try:
-        lines = mounts.read_text(encoding="utf-8", errors="replace").splitlines()
+        lines = mounts.read_text(errors="replace").splitlines()
     except OSError:
         return None
-    place = path.absolute().resolve()
-    kinds = {}
+    here = path.resolve()
+    kind, depth = "", -1
     for line in lines:
-        _, where, kind, *_ = line.split(" ")
-        kinds[Path(where.encode().decode("unicode_escape"))] = kind  # a space is written \040
-    for folder in (place, *place.parents):
-        if folder in kinds:  # the nearest mount above the path; of several there, the last
-            return kinds[folder] if kinds[folder] in _SHARED else None
+        words = line.split(" ")
+        if len(words) < 3:
+            continue
+        place = Path(_unescape(words[1]))
+        # Of several mounts on one place the last one is seen.
+        if (here == place or place in here.parents) and len(place.parts) >= depth:
+            kind, depth = words[2], len(place.parts)
+    prefix, _, helper = kind.partition(".")
+    if kind in _NETWORK or (prefix == "fuse" and helper in _NETWORK_FUSE):
+        return kind
     return None
+
+
+def _unescape(word: str) -> str:
+    """Return a path as it is: blanks and backslashes stand there in octal."""
+    for text, octal in ((" ", "040"), ("\t", "011"), ("\n", "012"), ("\\", "134")):
+        word = word.replace(f"\\{octal}", text)
+    return word

@@ -18,7 +18,7 @@ from optuna.storages import RDBStorage
 from optuna.study import StudyDirection
 from optuna.trial import FrozenTrial, TrialState
 
-from archloss.storage.dialects import committing_each, writing
+from archloss.storage.dialects import get_dialect
 from archloss.storage.leases import find_live
 from archloss.storage.optuna_trials import TOKEN_KEY, OptunaStudy, OptunaTrial, make_attributes
 from archloss.storage.records import TrialHandle, TrialStart, TrialStateName, TrialTell
@@ -49,7 +49,7 @@ class SlowOptunaTables:
                 while not _try_lock(engine, study_id, lease_id):
                     time.sleep(_WAIT_S)
             try:
-                with committing_each(engine) as connection:
+                with get_dialect(engine).committing_each(engine) as connection:
                     yield connection
             finally:
                 if study_id is not None:
@@ -196,7 +196,7 @@ class SlowOptunaTables:
 
 def _try_lock(engine: sa.Engine, study_id: int, lease_id: int | None) -> bool:
     """Put the lease's name on the study, unless that of another live one is there."""
-    with writing(engine) as connection:
+    with get_dialect(engine).writing(engine) as connection:
         query = sa.select(studies.c.locked_by).where(studies.c.study_id == study_id)
         owner = connection.execute(query).scalar()
         if owner not in (None, lease_id) and find_live(connection, {owner}):
@@ -207,7 +207,7 @@ def _try_lock(engine: sa.Engine, study_id: int, lease_id: int | None) -> bool:
 
 
 def _unlock(engine: sa.Engine, study_id: int, lease_id: int | None) -> None:
-    with writing(engine) as connection:
+    with get_dialect(engine).writing(engine) as connection:
         update = sa.update(studies).where(
             studies.c.study_id == study_id, studies.c.locked_by == lease_id
         )

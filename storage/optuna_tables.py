@@ -17,7 +17,7 @@ from optuna.distributions import BaseDistribution, distribution_to_json, json_to
 from optuna.study import StudyDirection
 from optuna.trial import TrialState
 
-from archloss.storage.dialects import insert_ignoring, lock_study, writing
+from archloss.storage.dialects import get_dialect, insert_ignoring, lock_study
 from archloss.storage.errors import StudyNotFoundError
 from archloss.storage.optuna_trials import (
     TOKEN_KEY,
@@ -97,7 +97,7 @@ class BulkOptunaTables:
         self, engine: sa.Engine, study_id: int | None, _lease_id: int | None
     ) -> Iterator[sa.Connection]:
         """Enter one transaction for Optuna's rows and ours, alone on the study if one is named."""
-        with writing(engine) as connection:
+        with get_dialect(engine).writing(engine) as connection:
             if study_id is not None and not lock_study(connection, self._studies, study_id):
                 raise StudyNotFoundError(f"the study with the id {study_id} was deleted meanwhile")
             yield connection
@@ -304,7 +304,7 @@ class BulkOptunaTables:
         self, connection: sa.Connection, name: str, rows: Sequence[Mapping[str, object]]
     ) -> None:
         if rows:
-            connection.execute(insert_ignoring(self._table[name]), rows)
+            connection.execute(insert_ignoring(connection, self._table[name]), rows)
 
     def _make_intermediates(self, tells: Sequence[TrialTell]) -> list[dict[str, object]]:
         model = self._models.TrialIntermediateValueModel

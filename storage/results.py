@@ -205,7 +205,7 @@ def _replace(
     connection: sa.Connection, table: sa.Table, rows: Sequence[Mapping[str, object]]
 ) -> None:
     if rows:
-        connection.execute(insert_replacing(table), rows)
+        connection.execute(insert_replacing(connection, table), rows)
 
 
 def _make_curves(tell: TrialTell) -> Iterable[dict[str, object]]:

@@ -513,7 +513,7 @@ class _Connection:
         """Start a Ray that only this machine can reach: it listens on the loopback interface."""
         os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
         self._folder = tempfile.mkdtemp(prefix="arl-")
-        with _environment({"RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0"}):
+        with _on_loopback():
             ray.init(
                 address="local",
                 num_cpus=count_cores(),
@@ -609,14 +609,15 @@ def _do_nothing() -> None:
 
 
 @contextlib.contextmanager
-def _environment(variables: Mapping[str, str]) -> Iterator[None]:
-    before = {name: os.environ.get(name) for name in variables}
-    os.environ.update(variables)
+def _on_loopback() -> Iterator[None]:
+    """Let a Ray that is started here listen on 127.0.0.1 alone.
+
+    Ray does so where RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER was 0 when it was imported, on Linux too.
+    """
+    constants = ray._private.ray_constants
+    before = constants.ENABLE_RAY_CLUSTER
+    constants.ENABLE_RAY_CLUSTER = False
     try:
         yield
     finally:
-        for name, value in before.items():
-            if value is None:
-                del os.environ[name]
-            else:
-                os.environ[name] = value
+        constants.ENABLE_RAY_CLUSTER = before

@@ -33,9 +33,9 @@ def check_database(url: str) -> list[Finding]:
 
 
 def _judge_file(file: Path) -> list[Finding]:
-    from archloss.storage.mounts import find_shared_file_system
+    from archloss.storage.mounts import find_network_file_system
 
-    kind = find_shared_file_system(file)
+    kind = find_network_file_system(file)
     if kind is None:
         return []
     return [

@@ -160,7 +160,7 @@ def test_folder_below_a_file_is_a_problem(tmp_path):
 @pytest.fixture(autouse=True)
 def own_disk(monkeypatch):
     """Let no database be on a shared file system, wherever the tests run."""
-    monkeypatch.setattr("archloss.storage.mounts.find_shared_file_system", lambda path: None)
+    monkeypatch.setattr("archloss.storage.mounts.find_network_file_system", lambda path: None)
 
 
 def test_database_that_is_not_there_is_not_made(tmp_path):
@@ -207,7 +207,7 @@ def test_database_that_is_held_by_another_program_cannot_be_written_to(tmp_path,
 
 def test_database_on_a_network_file_system_is_warned_of(tmp_path, monkeypatch):
     monkeypatch.setattr(
-        "archloss.storage.mounts.find_shared_file_system",
+        "archloss.storage.mounts.find_network_file_system",
         lambda path: "nfs4" if path == tmp_path / "studies.db" else None,
     )
     well, warning = check_database(f"sqlite:///{tmp_path / 'studies.db'}")

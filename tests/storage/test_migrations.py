@@ -49,8 +49,8 @@ def test_an_old_database_becomes_as_a_new_one(old_url, quick_bench):
     assert len(find_differences(engine)) == 6  # the columns that are new since
     engine.dispose()
     database = Database(old_url)
-    assert find_differences(database._engine) == []
-    assert find_differences(quick_bench.database._engine) == []
+    assert find_differences(database._access.engine) == []
+    assert find_differences(quick_bench.engine) == []
     database.close()
 
 

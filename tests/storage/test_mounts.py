@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from archloss.storage.mounts import find_shared_file_system
+from archloss.storage.mounts import find_network_file_system
 
 MOUNTS = r"""/dev/root / ext4 rw 0 0
 server:/home /home nfs4 rw 0 0
@@ -29,8 +29,8 @@ user@host: /my\040files fuse.sshfs rw 0 0
 def test_the_nearest_mount_says_whether_a_path_is_shared(tmp_path, path, kind):
     mounts = tmp_path / "mounts"
     mounts.write_text(MOUNTS, encoding="utf-8")
-    assert find_shared_file_system(Path(path), mounts=mounts) == kind
+    assert find_network_file_system(Path(path), mounts=mounts) == kind
 
 
 def test_without_a_list_of_mounts_nothing_is_found(tmp_path):
-    assert find_shared_file_system(tmp_path / "studies.db", mounts=tmp_path / "none") is None
+    assert find_network_file_system(tmp_path / "studies.db", mounts=tmp_path / "none") is None

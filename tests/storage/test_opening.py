@@ -29,7 +29,7 @@ def test_open_makes_missing_folders(tmp_path):
 def test_open_sets_what_sqlite_forgets(url):
     database = Database(url, busy_timeout_s=7.0)
     wanted = {"journal_mode": "wal", "synchronous": 1, "foreign_keys": 1, "busy_timeout": 7000}
-    for engine in (database._engine, database.optuna_storage()._backend.engine):
+    for engine in (database._access.engine, database.optuna_storage()._backend.engine):
         with engine.connect() as connection:
             for name, value in wanted.items():
                 assert connection.exec_driver_sql(f"PRAGMA {name}").scalar() == value
@@ -110,7 +110,7 @@ def test_a_locked_database_is_said_to_be_locked(quick_bench):
 def test_a_full_disk_is_said_to_be_full_and_nothing_is_half_written(quick_bench):
     handles = quick_bench.start(4)
     before = quick_bench.trials()
-    engine = quick_bench.database._engine
+    engine = quick_bench.engine
     with engine.connect() as connection:
         pages = connection.exec_driver_sql("PRAGMA page_count").scalar()
         connection.exec_driver_sql(f"PRAGMA max_page_count = {pages}")
@@ -126,7 +126,7 @@ def test_a_full_disk_is_said_to_be_full_and_nothing_is_half_written(quick_bench)
 
 
 def test_a_newer_schema_is_refused(quick_bench):
-    with quick_bench.database._engine.begin() as connection:
+    with quick_bench.engine.begin() as connection:
         connection.exec_driver_sql(f"UPDATE archloss_schema SET version = {SCHEMA_VERSION + 1}")
     with pytest.raises(StorageError, match=r"made by a newer archloss.*Upgrade archloss"):
         Database(quick_bench.url)
@@ -146,7 +146,7 @@ def test_a_database_of_optuna_is_taken_in(tmp_path):
 
 
 def test_tables_that_optuna_itself_does_not_know_are_refused(quick_bench):
-    with quick_bench.database._engine.begin() as connection:
+    with quick_bench.engine.begin() as connection:
         connection.exec_driver_sql("UPDATE alembic_version SET version_num = 'v9.0.0.a'")
     with pytest.raises(StorageError, match=r"Optuna cannot use the database: .*updating optuna"):
         Database(quick_bench.url)
