@@ -13,6 +13,7 @@ from typing import TypeVar
 import optuna
 import sqlalchemy as sa
 from optuna.storages import RDBStorage
+from sqlalchemy.engine import URL
 
 from archloss.storage.dialects import get_dialect, hide_secrets, read_url, show_url
 from archloss.storage.errors import StorageError
@@ -130,7 +131,7 @@ class Access:
         repeated = False
         while True:
             try:
-                with self._explained():
+                with explained(self.url):
                     return attempt(repeated)
             except StorageError as error:
                 left_s = until - time.monotonic()
@@ -142,22 +143,24 @@ class Access:
             self._closed.wait(min(left_s, wait_s * random.uniform(0.5, 1.0)))
             wait_s = min(2 * wait_s, _LONGEST_WAIT_S)
 
-    @contextlib.contextmanager
-    def _explained(self) -> Iterator[None]:
-        """Turn a database's refusal into a StorageError that says what to do; no password in it."""
-        try:
-            yield
-        except (optuna.exceptions.StorageInternalError, sa.exc.SQLAlchemyError) as error:
-            raise StorageError(self._explain(error)) from error
-        except Exception as error:
-            if self.dialect.explain(error) is None:
-                raise
-            raise StorageError(self._explain(error)) from error
 
-    def _explain(self, error: BaseException) -> str:
-        root = _find_root(error)
-        reason = self.dialect.explain(root) or str(getattr(root, "orig", root))
-        return hide_secrets(self.url, f"the database {show_url(self.url)} cannot be used: {reason}")
+@contextlib.contextmanager
+def explained(url: URL) -> Iterator[None]:
+    """Turn a database's refusal into a StorageError that says what to do; no password in it."""
+    try:
+        yield
+    except (optuna.exceptions.StorageInternalError, sa.exc.SQLAlchemyError) as error:
+        raise StorageError(_explain(url, error)) from error
+    except Exception as error:
+        if get_dialect(url).explain(error) is None:
+            raise
+        raise StorageError(_explain(url, error)) from error
+
+
+def _explain(url: URL, error: BaseException) -> str:
+    root = _find_root(error)
+    reason = get_dialect(url).explain(root) or str(getattr(root, "orig", root))
+    return hide_secrets(url, f"the database {show_url(url)} cannot be used: {reason}")
 
 
 def _find_root(error: BaseException) -> BaseException:

@@ -286,8 +286,7 @@ class Database:
 
     def read_checkpoints(self, trial_ids: Collection[int]) -> Mapping[int, tuple[Checkpoint, ...]]:
         """Return the checkpoints of unfinished trials, by id; a trial without any is left out."""
-        with explained(self._url), self._engine.connect() as connection:
-            return results.read_checkpoints(connection, trial_ids)
+        return self._access.read(lambda connection: results.read_checkpoints(connection, trial_ids))
 
     def read_weights(self, study_id: int, number: int) -> tuple[Checkpoint, ...]:
         """Return a trial's weights, by replicate; none if it is not among the best."""

@@ -9,7 +9,8 @@ import sqlalchemy as sa
 from sqlalchemy.engine import URL
 
 from archloss.storage import tables
-from archloss.storage.dialects import explained, read_url
+from archloss.storage.access import explained
+from archloss.storage.dialects import read_url, show_url
 from archloss.storage.optuna_tables import KNOWN_REVISION, read_revision
 
 ROUND_TRIPS = 20
@@ -60,7 +61,7 @@ def inspect_database(text: str) -> DatabaseReport:
             latency_s = _measure_latency(connection)
             free, most = _count_connections(connection)
             return DatabaseReport(
-                url=url.render_as_string(hide_password=True),
+                url=show_url(url),
                 kind=engine.dialect.name,
                 version=".".join(map(str, engine.dialect.server_version_info or ())),
                 latency_s=latency_s,
