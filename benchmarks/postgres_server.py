@@ -116,7 +116,7 @@ class PostgresServer:
     def start(self) -> None:
         """Start the server on its port, and wait until it answers."""
         assert self.process is None, "the server is running already"
-        options = {
+        settings = {
             "port": self.port,
             "listen_addresses": "127.0.0.1",
             "unix_socket_directories": "",
@@ -128,11 +128,7 @@ class PostgresServer:
                 [
                     self._programs / "postgres",
                     *("-D", self._folder / "cluster"),
-                    *(
-                        word
-                        for name, value in options.items()
-                        for word in ("-c", f"{name}={value}")
-                    ),
+                    *(f"--{name}={value}" for name, value in settings.items()),
                 ],
                 stdin=subprocess.DEVNULL,
                 stdout=log,

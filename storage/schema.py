@@ -57,10 +57,16 @@ def open_optuna(engine: sa.Engine, *, busy_timeout_s: float) -> RDBStorage:
     url = engine.url.render_as_string(hide_password=False)
     escaped = url.replace("{", "{{").replace("}", "}}")  # Optuna takes the URL for a template
     arguments = dialect.get_engine_arguments(engine.url, busy_timeout_s)
+    pool = sa.create_engine(engine.url, **arguments).pool  # to be closed also if Optuna refuses
     try:
-        storage = RDBStorage(escaped, arguments)
+        storage = RDBStorage(escaped, {"pool": pool})
     except RuntimeError as error:
+        pool.dispose()
         raise StorageError(f"Optuna cannot use the database: {error}") from error
+    except BaseException:
+        pool.dispose()
+        raise
+    storage.engine_kwargs = arguments  # what a copy of it, sent elsewhere, is made with
     dialect.prepare_engine(storage.engine)
     storage.engine.dispose()
     return storage

@@ -1,6 +1,7 @@
 """Databases, both ways into Optuna's tables, and trials to put into them."""
 
 import dataclasses
+import itertools
 import shutil
 
 import numpy as np
@@ -153,6 +154,30 @@ def each_url(request):
     """A fresh database of either kind."""
     name = {"sqlite": "url", "postgresql": "postgres_url"}[request.param]
     return request.getfixturevalue(name)
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def make_empty_url(request, tmp_path):
+    """A function that gives the URL of a new database without any tables."""
+    if request.param == "sqlite":
+        numbers = itertools.count()
+        yield lambda: f"sqlite:///{tmp_path / f'{next(numbers)}.db'}"
+        return
+    server = request.getfixturevalue("postgres_server")
+    names = []
+
+    def make():
+        names.append(f"empty_{len(names)}")
+        return server.create_database(names[-1])
+
+    yield make
+    for name in names:
+        server.drop_database(name)
+
+
+@pytest.fixture
+def empty_url(make_empty_url):
+    return make_empty_url()
 
 
 @pytest.fixture
