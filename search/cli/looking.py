@@ -41,7 +41,7 @@ def status(
         bool, typer.Option("--watch", help="Show it anew until it is at its budget or Ctrl-C.")
     ] = False,
     every: Annotated[
-        float, typer.Option(metavar="SECONDS", help="With --watch: how often.", min=0.5)
+        float, typer.Option(metavar="SECONDS", help="How often it is shown anew.", min=0.5)
     ] = 5.0,
 ) -> None:
     """Show how far a study is, who works on it, and the best it has seen."""
