@@ -34,6 +34,7 @@ from archloss.workers.executor import (
     WorkerLostError,
     WorkerTimeoutError,
 )
+from archloss.workers.holding import call_holding
 from archloss.workers.local import THREAD_VARIABLES
 from archloss.workers.machine import count_cores
 
@@ -130,9 +131,7 @@ class _Actor:
         self, function: Holding[A, R], argument: A, count: int, *values: Any
     ) -> tuple[Any, ...]:
         """Run a function; return its result, which values there are, and the values."""
-        result, made = function(argument, values)
-        if len(made) != count:
-            raise ValueError(f"{count} values were due, but {len(made)} came")
+        result, made = call_holding(function, argument, values, count=count)
         there = tuple(value is not None for value in made)
         return ((result, there), *made) if count else (result, there)
 

@@ -57,12 +57,6 @@ class Box:
         """Do nothing: what this process holds is lost with it alone."""
 
 
-def check_kind(kind: str | None, kinds: Mapping[str, int]) -> None:
-    """Raise ValueError if a kind is asked for that there is none of."""
-    if kind is not None and kind not in kinds:
-        raise ValueError(f"`kind` must be one of {sorted(kinds)}, but got {kind!r}")
-
-
 class Executor(Protocol):
     """Runs functions, and knows nothing of what they do.
 

@@ -13,22 +13,22 @@ import queue
 import subprocess
 import sys
 import threading
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future
+from dataclasses import dataclass
 from typing import Any, BinaryIO, cast
 
-from archloss.workers.boxes import box_values, fetch_all, run_holding
 from archloss.workers.executor import (
     A,
     Held,
-    HeldLostError,
     Holding,
     R,
     WorkerLostError,
     WorkerTimeoutError,
-    check_kind,
 )
 from archloss.workers.frames import read_frame, write_frame
+from archloss.workers.holding import LOCAL_KIND, HoldingCall, check_kind, pickle_call
+from archloss.workers.serve import Pickled, run_holding
 
 THREAD_VARIABLES = (
     "OMP_NUM_THREADS",
@@ -39,15 +39,34 @@ THREAD_VARIABLES = (
 )
 _CODE = "import sys; sys.path[:] = {path!r}; from archloss.workers.serve import serve; serve({pid})"
 
-_Job = tuple[bytes, "Future[Any]"]
+
+@dataclass(frozen=True)
+class LocalHeld:
+    """A value in this process's memory, pickled as its worker sent it."""
+
+    pickled: Pickled
+
+    def fetch(self) -> Any:
+        """Return a copy of the value."""
+        return self.pickled.load()
+
+    def back_up(self) -> None:
+        """Do nothing: it is in this process already."""
+
+
+@dataclass(frozen=True)
+class _Job:
+    payload: bytes
+    future: "Future[Any]"
+    unpack: Callable[[Any], Any] = lambda result: result
 
 
 class LocalExecutor:
     """One process per slot, each with `thread_count` threads for its arithmetic.
 
     `environments` are the variables that single processes out, such as CUDA_VISIBLE_DEVICES:
-    slot i gets the one at i, cyclically. A function that runs for more than `timeout_s` seconds
-    has its worker killed, and its Future gets a WorkerTimeoutError.
+    slot i gets the one at i, cyclically. A function that runs longer than `timeout_s` has its
+    process killed, which is then replaced.
     """
 
     def __init__(
@@ -60,8 +79,10 @@ class LocalExecutor:
     ) -> None:
         if processes < 1:
             raise ValueError(f"`processes` must be at least 1, but got {processes}")
+        if timeout_s is not None and timeout_s <= 0:
+            raise ValueError(f"`timeout_s` must be above 0, but got {timeout_s}")
         self.slots = processes
-        self.kinds = {"local": processes}
+        self.kinds = {LOCAL_KIND: processes}
         self._jobs: queue.SimpleQueue[_Job | None] = queue.SimpleQueue()
         self._lock = threading.Lock()
         self._closed = False
@@ -78,36 +99,23 @@ class LocalExecutor:
     ) -> Future[R]:
         """Queue the function; raise at once what keeps it from being sent."""
         check_kind(kind, self.kinds)
-        if getattr(function, "__module__", None) == "__main__":
-            raise ValueError(
-                f"{function!r} lives in __main__, which a worker process cannot import: "
-                "move it to a module, or use the inline executor"
-            )
-        job = pickle.dumps((function, argument), protocol=pickle.HIGHEST_PROTOCOL)
-        future: Future[R] = Future()
-        with self._lock:
-            if self._closed:
-                raise RuntimeError("this executor is closed: nothing can be submitted any more")
-            self._jobs.put((job, future))
-        return future
+        return self._put(_Job(pickle_call(function, (function, argument)), Future()))
 
     def submit_holding(
         self,
-        function: Holding[A, R],
+        function: "Holding[A, R]",
         argument: A,
         held: Sequence[Held | None],
         *,
         count: int,
         kind: str | None = None,
     ) -> Future[tuple[R, tuple[Held | None, ...]]]:
-        """Queue the function; the values travel, and this process holds them in between."""
-        try:
-            values = fetch_all(held)
-        except HeldLostError as error:
-            lost: Future[tuple[R, tuple[Held | None, ...]]] = Future()
-            lost.set_exception(error)
-            return lost
-        return box_values(self.submit(run_holding, (function, argument, values), kind=kind), count)
+        """Queue the function; its values stay in this process's memory, pickled."""
+        check_kind(kind, self.kinds)
+        values = [None if one is None else _pickle_held(one) for one in held]
+        call = HoldingCall(function, argument, count)
+        payload = pickle_call(function, (run_holding, (call, values)))
+        return self._put(_Job(payload, Future(), _hold))
 
     def close(self, *, now: bool = False) -> None:
         """Stop the processes: after what is queued, or, with `now`, at once.
@@ -127,6 +135,22 @@ class LocalExecutor:
             slot.join()
         atexit.unregister(self.close)
 
+    def _put(self, job: _Job) -> "Future[Any]":
+        with self._lock:
+            if self._closed:
+                raise RuntimeError("this executor is closed: nothing can be submitted any more")
+            self._jobs.put(job)
+        return job.future
+
+
+def _pickle_held(held: Held) -> Pickled:
+    return held.pickled if isinstance(held, LocalHeld) else Pickled.dump(held.fetch())
+
+
+def _hold(answer: tuple[Any, Sequence[Pickled | None]]) -> tuple[Any, tuple[Held | None, ...]]:
+    result, values = answer
+    return result, tuple(None if value is None else LocalHeld(value) for value in values)
+
 
 class _Slot:
     """A worker process and the thread that owns it.
@@ -142,8 +166,8 @@ class _Slot:
         timeout_s: float | None,
     ) -> None:
         self._jobs = jobs
-        self._timeout_s = timeout_s
         self._env = env
+        self._timeout_s = timeout_s
         self._lock = threading.Lock()
         self._stopping = False
         self._process: subprocess.Popen[bytes] | None = None
@@ -162,25 +186,24 @@ class _Slot:
     def _run(self) -> None:
         self._start()
         while (job := self._jobs.get()) is not None:
-            payload, future = job
             if self._stopping:
-                future.cancel()
-            elif future.set_running_or_notify_cancel():
-                self._run_job(payload, future)
+                job.future.cancel()
+            elif job.future.set_running_or_notify_cancel():
+                self._run_job(job)
         self._stop()
 
-    def _run_job(self, payload: bytes, future: "Future[Any]") -> None:
+    def _run_job(self, job: _Job) -> None:
         try:
-            worked, result = pickle.loads(self._exchange(payload))
+            worked, result = pickle.loads(self._exchange(job.payload))
         except Exception as error:  # no worker, or an answer that does not unpickle here
-            future.set_exception(error)
+            job.future.set_exception(error)
         else:
             if worked:
-                future.set_result(result)
+                job.future.set_result(job.unpack(result))
             else:
                 raised, story = result
                 raised.add_note(f"In the worker process:\n{story}")
-                future.set_exception(raised)
+                job.future.set_exception(raised)
 
     def _exchange(self, payload: bytes) -> bytes:
         """Send a job and wait for its answer; replace a worker that dies over it."""
@@ -190,18 +213,17 @@ class _Slot:
         process = self._process
         if process is None:
             raise WorkerLostError("no worker process could be started")
-        late = threading.Event()
         try:
-            with _killing_after(process, self._timeout_s, late):
+            with _Limit(process, self._timeout_s) as limit:
                 write_frame(cast(BinaryIO, process.stdin), payload)
                 return read_frame(cast(BinaryIO, process.stdout))
         except (EOFError, OSError):
             code = self._stop()
             self._start()
-            if late.is_set():
+            if limit.passed:
                 raise WorkerTimeoutError(
-                    f"worker process {process.pid} took longer than {self._timeout_s:g} s, and "
-                    "was killed"
+                    f"worker process {process.pid} was killed: its function took longer than "
+                    f"{self._timeout_s:g} s"
                 ) from None
             raise WorkerLostError(
                 f"worker process {process.pid} ended with code {code} before it answered"
@@ -232,23 +254,30 @@ class _Slot:
         return self._process.wait()
 
 
-@contextlib.contextmanager
-def _killing_after(
-    process: "subprocess.Popen[bytes]", timeout_s: float | None, late: threading.Event
-) -> Iterator[None]:
-    """Kill the process if the context lasts longer; `late` says that it did."""
-    if timeout_s is None:
-        yield
-        return
+class _Limit:
+    """Kills a process that is still inside the `with` block after `timeout_s`."""
 
-    def kill() -> None:
-        late.set()
-        process.kill()
+    def __init__(self, process: "subprocess.Popen[bytes]", timeout_s: float | None) -> None:
+        self.passed = False
+        self._process = process
+        self._timer = None if timeout_s is None else threading.Timer(timeout_s, self._pass)
+        self._lock = threading.Lock()
+        self._over = False
 
-    timer = threading.Timer(timeout_s, kill)
-    timer.daemon = True
-    timer.start()
-    try:
-        yield
-    finally:
-        timer.cancel()
+    def __enter__(self) -> "_Limit":
+        if self._timer is not None:
+            self._timer.daemon = True
+            self._timer.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        with self._lock:
+            self._over = True
+        if self._timer is not None:
+            self._timer.cancel()
+
+    def _pass(self) -> None:
+        with self._lock:
+            if not self._over:
+                self.passed = True
+                self._process.kill()

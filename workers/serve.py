@@ -13,11 +13,39 @@ import signal
 import sys
 import threading
 import traceback
-from typing import BinaryIO
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, BinaryIO
 
 from archloss.workers.frames import read_frame, write_frame
+from archloss.workers.holding import HoldingCall
 
 _PR_SET_PDEATHSIG = 1  # from <linux/prctl.h>
+
+
+@dataclass(frozen=True)
+class Pickled:
+    """A value that passes through the driver without being made there."""
+
+    data: bytes
+
+    @classmethod
+    def dump(cls, value: Any) -> "Pickled":
+        """Pickle the value."""
+        return cls(pickle.dumps(value, protocol=pickle.HIGHEST_PROTOCOL))
+
+    def load(self) -> Any:
+        """Make the value anew."""
+        return pickle.loads(self.data)
+
+
+def run_holding(
+    job: tuple[HoldingCall, Sequence[Pickled | None]],
+) -> tuple[Any, tuple[Pickled | None, ...]]:
+    """Run a call on values that come pickled, and pickle those that it makes, each by itself."""
+    call, held = job
+    result, made = call([None if one is None else one.load() for one in held])
+    return result, tuple(None if value is None else Pickled.dump(value) for value in made)
 
 
 def serve(parent_pid: int) -> None:

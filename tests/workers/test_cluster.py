@@ -115,7 +115,7 @@ def test_values_stay_with_ray_and_are_handed_on(executor, jobs):
     assert again.result(30) == ([7, None, 5], ())
     held.back_up()
     assert held.fetch()[-1] == 7
-    with pytest.raises(ValueError, match="2 values were due, but 3 came"):
+    with pytest.raises(ValueError, match="must give 2 values to hold, but gave 3"):
         executor.submit_holding(jobs.lose_count, None, [], count=2).result(30)
 
 

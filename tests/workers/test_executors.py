@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from archloss.spaces.errors import DataError
-from archloss.workers.executor import Executor, WorkerLostError
+from archloss.workers.executor import Executor, WorkerLostError, WorkerTimeoutError
 from archloss.workers.inline import InlineExecutor
 from archloss.workers.local import LocalExecutor
 
@@ -44,6 +44,16 @@ def nap(seconds):
 def interrupt(_):
     os.kill(os.getpid(), signal.SIGINT)
     return "still here"
+def start(size, _): return size, [np.arange(size), None]
+def add(number, values):
+    array, nothing = values
+    assert nothing is None
+    return int(array.sum()), [array + number]
+def fail_holding(text, values): raise DataError(text)
+def give_one(_, values): return 0, [1]
+class Stubborn:
+    def __reduce__(self): raise TypeError("does not travel")
+def give_stubborn(_, values): return 0, [Stubborn()]
 def touch_then_nap(path):
     open(path, "w").write(str(os.getpid()))
     time.sleep(60)
@@ -105,6 +115,65 @@ def test_close_twice_is_harmless(executor):
 
 def test_slots_is_at_least_one(executor):
     assert executor.slots >= 1
+
+
+def test_kinds_sum_up_to_slots(executor):
+    assert sum(executor.kinds.values()) == executor.slots
+
+
+def test_submit_runs_on_the_kind_that_is_asked_for(executor, jobs):
+    (kind,) = executor.kinds
+    assert executor.submit(jobs.square, 3, kind=kind).result(30) == 9
+    future = executor.submit_holding(jobs.start, 3, [], count=2, kind=kind)
+    assert future.result(30)[0] == 3
+
+
+def test_submit_refuses_a_kind_that_never_was(executor, jobs):
+    with pytest.raises(ValueError, match="'abacus'"):
+        executor.submit(jobs.square, 3, kind="abacus")
+    with pytest.raises(ValueError, match="'abacus'"):
+        executor.submit_holding(jobs.start, 3, [], count=2, kind="abacus")
+
+
+def test_held_values_go_from_call_to_call(executor, jobs):
+    size, held = executor.submit_holding(jobs.start, 1000, [], count=2).result(30)
+    assert size == 1000
+    assert held[1] is None
+    total, more = executor.submit_holding(jobs.add, 7, held, count=1).result(30)
+    assert total == sum(range(1000))
+    np.testing.assert_array_equal(more[0].fetch(), np.arange(1000) + 7)
+
+
+def test_held_values_serve_more_than_once(executor, jobs):
+    _, held = executor.submit_holding(jobs.start, 10, [], count=2).result(30)
+    futures = [executor.submit_holding(jobs.add, number, held, count=1) for number in range(4)]
+    for number, future in enumerate(futures):
+        _, (changed,) = future.result(30)
+        np.testing.assert_array_equal(changed.fetch(), np.arange(10) + number)
+    np.testing.assert_array_equal(held[0].fetch(), np.arange(10))
+
+
+def test_held_values_of_another_executor_are_taken(executor, jobs):
+    _, held = InlineExecutor().submit_holding(jobs.start, 10, [], count=2).result(30)
+    assert executor.submit_holding(jobs.add, 1, held, count=1).result(30)[0] == 45
+
+
+def test_submit_holding_gives_the_exception_to_the_future(executor, jobs):
+    future = executor.submit_holding(jobs.fail_holding, "no such column", [], count=3)
+    with pytest.raises(DataError, match="no such column"):
+        future.result(30)
+
+
+def test_submit_holding_wants_as_many_values_as_promised(executor, jobs):
+    future = executor.submit_holding(jobs.give_one, 0, [], count=2)
+    with pytest.raises(ValueError, match="give_one must give 2 values to hold, but gave 1"):
+        future.result(30)
+
+
+def test_submit_holding_after_close_is_refused(executor, jobs):
+    executor.close()
+    with pytest.raises(RuntimeError, match="closed"):
+        executor.submit_holding(jobs.start, 1, [], count=2)
 
 
 def test_inline_leaves_a_keyboard_interrupt_to_the_caller():
@@ -195,6 +264,40 @@ def test_local_refuses_a_function_of_main(local, monkeypatch):
 def test_local_with_no_process_is_refused():
     with pytest.raises(ValueError, match="at least 1, but got 0"):
         LocalExecutor(0)
+
+
+def test_local_kills_what_runs_too_long_and_goes_on(jobs):
+    executor = LocalExecutor(1, timeout_s=5)
+    try:
+        before = executor.submit(jobs.get_pid, 0).result(30)
+        with pytest.raises(WorkerTimeoutError, match="longer than 5 s") as caught:
+            executor.submit(jobs.nap, 60).result(30)
+        assert not caught.value.blameless
+        _wait_until_gone(before)
+        assert executor.submit(jobs.square, 3).result(30) == 9
+    finally:
+        executor.close()
+
+
+def test_local_death_within_the_time_is_no_timeout(jobs):
+    executor = LocalExecutor(1, timeout_s=30)
+    try:
+        error = executor.submit(jobs.die, 0).exception(30)
+        assert type(error) is WorkerLostError
+    finally:
+        executor.close()
+
+
+@pytest.mark.parametrize("timeout_s", [0, -1.5])
+def test_local_with_no_time_at_all_is_refused(timeout_s):
+    with pytest.raises(ValueError, match=f"above 0, but got {timeout_s}"):
+        LocalExecutor(1, timeout_s=timeout_s)
+
+
+def test_local_value_that_does_not_pickle_is_an_error_of_its_call(local, jobs):
+    with pytest.raises(TypeError, match="does not travel"):
+        local.submit_holding(jobs.give_stubborn, 0, [], count=1).result(30)
+    assert local.submit(jobs.square, 3).result(30) == 9
 
 
 DRIVER = """
