@@ -19,8 +19,10 @@ from archloss.search.parzen import PRIOR_WEIGHT, Array, Fit, weigh
 
 MOST_GOOD = 25
 LONGEST_HISTORY = 300
-MOST_RUNNING = 300
-"""Of more that run elsewhere the last ones are kept away from: there is no room between all."""
+LARGE_ASK = 64
+SHORTEST_HISTORY = 75
+"""What is asked at once beyond LARGE_ASK trials has its candidates weighed against fewer of the
+old and the running ones, down to this: else weighing would take longer than training."""
 MOST_STEPS = 32
 """A pack larger than this is chosen in so many steps, each kept away from those before."""
 
@@ -57,8 +59,9 @@ class BatchTPESampler(PackSampler):
             return []
         space = dict(sorted(distributions.items()))
         good, bad = split_trials(finished)
+        longest = max(SHORTEST_HISTORY, self._history * LARGE_ASK // max(count, LARGE_ASK))
         running = [t for t in trials if t.state == TrialState.RUNNING]
-        bad = bad[-self._history :] + running[-MOST_RUNNING:]
+        bad = bad[-longest:] + running[-longest:]
         bad.sort(key=lambda trial: trial.number)
         density = self._fit(to_columns(good, space), space)
         drawn = density.sample(self._rng, count * self._candidates)

@@ -165,9 +165,8 @@ class Ledger:
             return self._take_up(asked, handles)
 
     def _start(self, asked: Sequence[Trial]) -> list[TrialHandle]:
-        starts = [
-            TrialStart(params=trial.params, distributions=trial.distributions) for trial in asked
-        ]
+        distributions = self._mirror.distributions
+        starts = [TrialStart(params=trial.params, distributions=distributions) for trial in asked]
         return self._database.start_trials(
             self._study.study_id,
             self._lease_id,

@@ -41,7 +41,7 @@ class Mirror:
         self._storage = optuna.storages.InMemoryStorage()
         self._study = _create_quietly(self._storage, name, sampler, pruner)
         self._study_id = self._storage.get_study_id_from_name(name)
-        self._distributions = dict(distributions)
+        self.distributions = dict(distributions)
         self._penalty = penalty
         self._running: dict[int, Trial] = {}
         self._elsewhere: dict[int, Trial] = {}
@@ -87,7 +87,7 @@ class Mirror:
 
     def ask(self, count: int) -> list[Trial]:
         """Ask the sampler for so many trials at once."""
-        return ask_many(self._study, count, self._distributions, first_number=self._next_number)
+        return ask_many(self._study, count, self.distributions, first_number=self._next_number)
 
     def start(self, handle: TrialHandle, trial: Trial) -> None:
         """Say under which id and number the database runs an asked trial."""

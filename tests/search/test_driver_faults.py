@@ -263,7 +263,7 @@ def test_make_sampler_differs_between_drivers_unless_it_follows_a_list(bench):
                 "study",
                 sampler=make_sampler(spec, drivers_before=driver),
                 pruner=None,
-                distributions=make_mirror(spec)._distributions,
+                distributions=make_mirror(spec).distributions,
                 penalty=1.0,
             )
             drawn[sampler, driver] = [trial.params for trial in mirror.ask(4)]
