@@ -75,7 +75,8 @@ class BatchTPESampler(PackSampler):
             own = slice(start, start + together * self._candidates)
             log_all_bad = log_bad[own]
             if rows:
-                chosen = self._fit(take(drawn, rows), space).log_pdf(take(drawn, own))
+                latest = take(drawn, rows[-longest:])
+                chosen = self._fit(latest, space).log_pdf(take(drawn, own))
                 log_all_bad = mix(log_all_bad, chosen, shares=(measure(len(bad)), len(rows)))
             gain = (log_good[own] - log_all_bad).reshape(together, self._candidates)
             best = np.argmax(gain, axis=1)

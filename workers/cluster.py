@@ -38,6 +38,8 @@ from archloss.workers.holding import call_holding
 from archloss.workers.local import THREAD_VARIABLES
 from archloss.workers.machine import count_cores
 
+# What a member's state was lost with is asked about when the state is needed, if it ever is.
+os.environ.setdefault("RAY_IGNORE_UNHANDLED_ERRORS", "1")
 try:
     import ray
     from ray import exceptions
@@ -512,7 +514,7 @@ class _Connection:
         """Start a Ray that only this machine can reach: it listens on the loopback interface."""
         os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
         self._folder = tempfile.mkdtemp(prefix="arl-")
-        with _on_loopback():
+        with on_loopback():
             ray.init(
                 address="local",
                 num_cpus=count_cores(),
@@ -608,7 +610,7 @@ def _do_nothing() -> None:
 
 
 @contextlib.contextmanager
-def _on_loopback() -> Iterator[None]:
+def on_loopback() -> Iterator[None]:
     """Let a Ray that is started here listen on 127.0.0.1 alone.
 
     Ray does so where RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER was 0 when it was imported, on Linux too.

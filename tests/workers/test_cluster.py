@@ -18,10 +18,6 @@ def nap(seconds):
     time.sleep(seconds)
     return os.getpid()
 def count_threads(_): return os.environ["OMP_NUM_THREADS"]
-def get_node(_):
-    import ray
-    time.sleep(0.3)
-    return ray.get_runtime_context().get_node_id()
 def add(number, values):
     return sum(values) + number, [bytes(300_000) + bytes([number]), None]
 def read_last(_, values):
