@@ -169,6 +169,8 @@ class PostgresDialect:
     def is_away(self, error: BaseException) -> bool:
         """Say whether the server is away or lost its way, so that the same may work later."""
         cause = getattr(error, "orig", error)
+        if isinstance(error, sa.exc.PendingRollbackError):  # Optuna goes on after a cut connection
+            return True
         if getattr(error, "connection_invalidated", False):
             return True
         if not _is_psycopgs(cause):

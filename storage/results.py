@@ -125,7 +125,7 @@ def write_results(
                 "told_id": tell.trial_id,
                 "lease_id": lease_id if tell.state is None else None,
                 "outcome": None if tell.outcome is None else tell.outcome.name,
-                "message": tell.message,
+                "message": None if tell.message is None else _clean(tell.message),
                 "seconds": tell.seconds,
                 "told_retries": tell.retries,
                 "token": token,
@@ -199,6 +199,12 @@ def read_test(connection: sa.Connection, trial_id: int) -> dict[int, dict[str, f
     for row in connection.execute(query.order_by(tests.c.replicate)):
         found.setdefault(row.replicate, {})[row.metric] = unpack_values(row.metric_value)[0]
     return found
+
+
+def _clean(text: str) -> str:
+    """Return the text without what databases have no place for: NUL, and halves of characters."""
+    whole = text.encode("utf-8", "replace").decode("utf-8")
+    return whole.replace("\0", "\N{REPLACEMENT CHARACTER}")
 
 
 def _replace(
