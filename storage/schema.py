@@ -8,7 +8,7 @@ import sqlalchemy as sa
 from optuna.storages import RDBStorage
 
 from archloss.storage import tables
-from archloss.storage.dialects import get_dialect, insert_ignoring, show_url
+from archloss.storage.dialects import get_dialect, insert_rows, show_url
 from archloss.storage.errors import StorageError
 from archloss.storage.migrations import migrate
 from archloss.storage.optuna_slow import SlowOptunaTables
@@ -103,7 +103,7 @@ def _make_ours(engine: sa.Engine) -> None:
         if version is None:
             tables.metadata.create_all(connection, tables=tables.OURS)
             row = {"schema_id": 1, "version": tables.SCHEMA_VERSION}
-            connection.execute(insert_ignoring(connection, tables.schema), [row])
+            insert_rows(connection, tables.schema, [row], known="left")
         elif version < tables.SCHEMA_VERSION:
             migrate(connection, version)
             connection.execute(sa.update(tables.schema).values(version=tables.SCHEMA_VERSION))
