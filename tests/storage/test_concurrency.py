@@ -1,8 +1,7 @@
 """Several drivers on one study at the same time: threads and processes, budget and tells."""
 
 import threading
-from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
-from multiprocessing import get_context
+from concurrent.futures import ThreadPoolExecutor
 
 import optuna
 import pytest
@@ -50,11 +49,10 @@ def check(bench, told, budget):
     assert [trial.value for trial in trials] == [number / 100 for number in range(budget)]
 
 
-def test_processes_share_a_budget_exactly(each_bench):
-    with ProcessPoolExecutor(4, mp_context=get_context("spawn")) as pool:
-        arguments = (each_bench.url, each_bench.study_id, 203)
-        jobs = [pool.submit(work, *arguments, pack) for pack in (3, 4, 5, 7)]
-        told = [number for job in jobs for number in job.result()]
+def test_processes_share_a_budget_exactly(each_bench, processes):
+    arguments = (each_bench.url, each_bench.study_id, 203)
+    jobs = [processes.submit(work, *arguments, pack) for pack in (3, 4, 5, 7)]
+    told = [number for job in jobs for number in job.result()]
     check(each_bench, told, 203)
 
 

@@ -12,7 +12,7 @@ import pytest
 from archloss.spaces.outcome import Outcome
 from archloss.storage.records import TrialTell
 
-KILLS = {"sqlite": 10, "postgresql": 5}
+KILLS = {"sqlite": 6, "postgresql": 4}
 BUDGET = 100_000
 DRIVER = """
 import sys
