@@ -1,13 +1,14 @@
 """What differs between kinds of databases, and which kind a URL or a connection is of."""
 
+from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager
 from typing import Any, Protocol
 
 import sqlalchemy as sa
-from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.engine import URL, make_url
 
 from archloss.storage.errors import StorageURLError
+from archloss.storage.inserting import Known
 from archloss.storage.postgres import PostgresDialect
 from archloss.storage.sqlite import SqliteDialect
 
@@ -48,8 +49,15 @@ class Dialect(Protocol):
     def committing_each(self, engine: sa.Engine) -> AbstractContextManager[sa.Connection]:
         """Enter a connection on which every statement is a transaction of its own."""
 
-    def insert(self, table: sa.Table) -> sqlite.Insert | postgresql.Insert:
-        """Return an INSERT that may say what to do with rows that are there already."""
+    def insert_rows(
+        self,
+        connection: sa.Connection,
+        table: sa.Table,
+        rows: Sequence[Mapping[str, object]],
+        *,
+        known: Known,
+    ) -> None:
+        """Insert rows, many at a time, all with the same keys."""
 
     def get_clock(self) -> sa.ColumnElement[float]:
         """Return the database's time in seconds since 1970."""
@@ -122,21 +130,16 @@ def lock_study(connection: sa.Connection, studies: sa.FromClause, study_id: int)
     return connection.execute(query).first() is not None
 
 
-def insert_ignoring(connection: sa.Connection, table: sa.Table) -> sa.Insert:
-    """Return an INSERT that leaves rows alone which are there already."""
-    return get_dialect(connection).insert(table).on_conflict_do_nothing()
-
-
-def insert_replacing(connection: sa.Connection, table: sa.Table) -> sa.Insert:
-    """Return an INSERT that replaces rows with the same primary key."""
-    keys = [column.name for column in table.primary_key]
-    statement = get_dialect(connection).insert(table)
-    changes = {
-        column.name: statement.excluded[column.name]
-        for column in table.columns
-        if column.name not in keys
-    }
-    return statement.on_conflict_do_update(index_elements=keys, set_=changes)
+def insert_rows(
+    connection: sa.Connection,
+    table: sa.Table,
+    rows: Sequence[Mapping[str, object]],
+    *,
+    known: Known = "refused",
+) -> None:
+    """Insert rows; those whose keys are there already are refused, left alone or replaced."""
+    if rows:
+        get_dialect(connection).insert_rows(connection, table, rows, known=known)
 
 
 def read_clock_s(connection: sa.Connection) -> float:

@@ -17,7 +17,7 @@ from optuna.distributions import BaseDistribution, distribution_to_json, json_to
 from optuna.study import StudyDirection
 from optuna.trial import TrialState
 
-from archloss.storage.dialects import get_dialect, insert_ignoring, lock_study
+from archloss.storage.dialects import get_dialect, insert_rows, lock_study
 from archloss.storage.errors import StudyNotFoundError
 from archloss.storage.optuna_trials import (
     TOKEN_KEY,
@@ -225,9 +225,7 @@ class BulkOptunaTables:
         ]
         insert = sa.insert(trials).returning(trials.c.trial_id, sort_by_parameter_order=True)
         ids = connection.execute(insert, rows).scalars().all()
-        params = _make_params(ids, starts)
-        if params:
-            connection.execute(sa.insert(self._table["TrialParamModel"]), params)
+        insert_rows(connection, self._table["TrialParamModel"], _make_params(ids, starts))
         claim(ids)
         return [
             TrialHandle(trial_id=trial_id, number=first + index)
@@ -303,8 +301,7 @@ class BulkOptunaTables:
     def _insert(
         self, connection: sa.Connection, name: str, rows: Sequence[Mapping[str, object]]
     ) -> None:
-        if rows:
-            connection.execute(insert_ignoring(connection, self._table[name]), rows)
+        insert_rows(connection, self._table[name], rows, known="left")
 
     def _make_intermediates(self, tells: Sequence[TrialTell]) -> list[dict[str, object]]:
         model = self._models.TrialIntermediateValueModel

@@ -1,7 +1,11 @@
 """PostgreSQL, by psycopg 3: a server that many machines share, and that may go away for a while."""
 
 import contextlib
-from collections.abc import Iterator
+import enum
+import functools
+import json
+import math
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import sqlalchemy as sa
@@ -9,6 +13,7 @@ from sqlalchemy.dialects import postgresql
 from sqlalchemy.engine import URL
 
 from archloss.storage.errors import StorageURLError
+from archloss.storage.inserting import Known, settle_known
 
 POOL_SIZE = 2
 POOL_OVERFLOW = 1
@@ -22,6 +27,7 @@ _CONNECTING = {
     "application_name": "archloss",
 }
 """So that a server that is gone is noticed within a minute; the URL's own settings go first."""
+_LARGE = 65_536
 _IDLE_IN_TRANSACTION_MS = 60_000
 """How long a driver that was stopped in the middle of a change may hold up the others."""
 
@@ -146,9 +152,26 @@ class PostgresDialect:
         with engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
             yield connection
 
-    def insert(self, table: sa.Table) -> postgresql.Insert:
-        """Return an INSERT that may say what to do with rows that are there already."""
-        return postgresql.insert(table)
+    def insert_rows(
+        self,
+        connection: sa.Connection,
+        table: sa.Table,
+        rows: Sequence[Mapping[str, object]],
+        *,
+        known: Known,
+    ) -> None:
+        """Insert all rows with one statement, to which they go as JSON.
+
+        It is twice as quick as a statement for each row, also as a pipeline of them; only large
+        binary values would suffer from being written in hexadecimal.
+        """
+        if any(isinstance(v, bytes) and len(v) > _LARGE for row in rows for v in row.values()):
+            insert = settle_known(postgresql.insert(table), table, known)
+            connection.execute(insert, rows)
+            return
+        names = tuple(rows[0])
+        records = [{name: _to_json(row[name]) for name in names} for row in rows]
+        connection.execute(_insert_json(table, names, known), {"records": json.dumps(records)})
 
     def get_clock(self) -> sa.ColumnElement[float]:
         """Return the server's time in seconds since 1970."""
@@ -193,6 +216,25 @@ class PostgresDialect:
         if isinstance(error, sa.exc.IntegrityError):
             return True
         return isinstance(error, sa.exc.ProgrammingError) and "already exists" in str(error)
+
+
+@functools.cache
+def _insert_json(table: sa.Table, names: tuple[str, ...], known: Known) -> sa.Insert:
+    """Return an INSERT of the columns of these names, from records given as JSON."""
+    columns = [sa.column(name, table.c[name].type) for name in names]
+    records = sa.cast(sa.bindparam("records", type_=sa.Text), postgresql.JSON)
+    source = sa.func.json_to_recordset(records).table_valued(*columns)
+    select = sa.select(*source.render_derived(with_types=True).c)
+    return settle_known(postgresql.insert(table).from_select(names, select), table, known)
+
+
+def _to_json(value: object) -> object:
+    """Return a value as JSON may hold it and PostgreSQL reads it back."""
+    if isinstance(value, bytes):
+        return f"\\x{value.hex()}"
+    if isinstance(value, float) and not math.isfinite(value):
+        return str(value)
+    return value.name if isinstance(value, enum.Enum) else value
 
 
 def _is_psycopgs(error: object) -> bool:

@@ -6,7 +6,7 @@ import sqlalchemy as sa
 
 from archloss.storage import tables
 from archloss.storage.arrays import pack_arrays, pack_values, unpack_arrays, unpack_values
-from archloss.storage.dialects import insert_replacing
+from archloss.storage.dialects import insert_rows
 from archloss.storage.records import Checkpoint, Curve, Ending, TrialTell
 from archloss.storage.tables import arrays, curves, tests, trials
 
@@ -36,7 +36,7 @@ def insert_started(
     """Say who runs the trials; an id may have been another's, of a study deleted since."""
     connection.execute(sa.delete(trials).where(trials.c.trial_id.in_(trial_ids)))
     row = {"study_id": study_id, "lease_id": lease_id, "token": token}
-    connection.execute(sa.insert(trials), [{"trial_id": i, **row} for i in trial_ids])
+    insert_rows(connection, trials, [{"trial_id": i, **row} for i in trial_ids])
 
 
 def find_claimed(
@@ -133,18 +133,17 @@ def write_results(
             for tell in tells
         ],
     )
-    _replace(connection, curves, [row for tell in tells for row in _make_curves(tell)])
-    _replace(connection, tests, [row for tell in tells for row in _make_tests(tell)])
-    _replace(
-        connection,
-        arrays,
-        [
-            row
-            for tell in tells
-            for kind, saved in ((_CHECKPOINT, tell.checkpoints), (_WEIGHTS, tell.weights))
-            for row in _make_arrays(tell.trial_id, kind, saved)
-        ],
-    )
+    curve_rows = [row for tell in tells for row in _make_curves(tell)]
+    insert_rows(connection, curves, curve_rows, known="replaced")
+    test_rows = [row for tell in tells for row in _make_tests(tell)]
+    insert_rows(connection, tests, test_rows, known="replaced")
+    array_rows = [
+        row
+        for tell in tells
+        for kind, saved in ((_CHECKPOINT, tell.checkpoints), (_WEIGHTS, tell.weights))
+        for row in _make_arrays(tell.trial_id, kind, saved)
+    ]
+    insert_rows(connection, arrays, array_rows, known="replaced")
 
 
 def delete_checkpoints(connection: sa.Connection, trial_ids: Collection[int]) -> None:
@@ -205,13 +204,6 @@ def _clean(text: str) -> str:
     """Return the text without what databases have no place for: NUL, and halves of characters."""
     whole = text.encode("utf-8", "replace").decode("utf-8")
     return whole.replace("\0", "\N{REPLACEMENT CHARACTER}")
-
-
-def _replace(
-    connection: sa.Connection, table: sa.Table, rows: Sequence[Mapping[str, object]]
-) -> None:
-    if rows:
-        connection.execute(insert_replacing(connection, table), rows)
 
 
 def _make_curves(tell: TrialTell) -> Iterable[dict[str, object]]:

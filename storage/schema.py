@@ -8,7 +8,7 @@ import sqlalchemy as sa
 from optuna.storages import RDBStorage
 
 from archloss.storage import tables
-from archloss.storage.dialects import get_dialect, insert_ignoring, show_url
+from archloss.storage.dialects import get_dialect, insert_rows, show_url
 from archloss.storage.errors import StorageError
 from archloss.storage.migrations import migrate
 from archloss.storage.optuna_slow import SlowOptunaTables
@@ -51,7 +51,9 @@ def open_tables(
     )
 
 
-def open_optuna(engine: sa.Engine, *, busy_timeout_s: float) -> RDBStorage:
+def open_optuna(
+    engine: sa.Engine, *, busy_timeout_s: float, make_tables: bool = False
+) -> RDBStorage:
     """Return an Optuna storage on the same database, with an engine of its own."""
     dialect = get_dialect(engine)
     url = engine.url.render_as_string(hide_password=False)
@@ -59,7 +61,7 @@ def open_optuna(engine: sa.Engine, *, busy_timeout_s: float) -> RDBStorage:
     arguments = dialect.get_engine_arguments(engine.url, busy_timeout_s)
     pool = sa.create_engine(engine.url, **arguments).pool  # to be closed also if Optuna refuses
     try:
-        storage = RDBStorage(escaped, {"pool": pool})
+        storage = RDBStorage(escaped, {"pool": pool}, skip_table_creation=not make_tables)
     except RuntimeError as error:
         pool.dispose()
         raise StorageError(f"Optuna cannot use the database: {error}") from error
@@ -83,7 +85,8 @@ def _make_optunas(engine: sa.Engine, *, busy_timeout_s: float) -> None:
     until = time.monotonic() + busy_timeout_s
     while True:
         try:
-            open_optuna(engine, busy_timeout_s=busy_timeout_s).engine.dispose()
+            made = open_optuna(engine, busy_timeout_s=busy_timeout_s, make_tables=True)
+            made.engine.dispose()
         except Exception as error:
             inner = error.__cause__
             if isinstance(error, optuna.exceptions.StorageInternalError) and inner is not None:
@@ -103,7 +106,7 @@ def _make_ours(engine: sa.Engine) -> None:
         if version is None:
             tables.metadata.create_all(connection, tables=tables.OURS)
             row = {"schema_id": 1, "version": tables.SCHEMA_VERSION}
-            connection.execute(insert_ignoring(connection, tables.schema), [row])
+            insert_rows(connection, tables.schema, [row], known="left")
         elif version < tables.SCHEMA_VERSION:
             migrate(connection, version)
             connection.execute(sa.update(tables.schema).values(version=tables.SCHEMA_VERSION))

@@ -4,7 +4,7 @@ import contextlib
 import random
 import sqlite3
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +13,7 @@ from sqlalchemy.dialects import sqlite
 from sqlalchemy.engine import URL
 
 from archloss.storage.errors import StorageError, StorageURLError
+from archloss.storage.inserting import Known, settle_known
 from archloss.storage.mounts import find_network_file_system
 
 _BEGIN = "archloss_begin"
@@ -112,9 +113,16 @@ class SqliteDialect:
         with engine.connect().execution_options(**{_BEGIN: None}) as connection:
             yield connection
 
-    def insert(self, table: sa.Table) -> sqlite.Insert:
-        """Return an INSERT that may say what to do with rows that are there already."""
-        return sqlite.insert(table)
+    def insert_rows(
+        self,
+        connection: sa.Connection,
+        table: sa.Table,
+        rows: Sequence[Mapping[str, object]],
+        *,
+        known: Known,
+    ) -> None:
+        """Insert rows with one statement for each, compiled once."""
+        connection.execute(settle_known(sqlite.insert(table), table, known), rows)
 
     def get_clock(self) -> sa.ColumnElement[float]:
         """Return the time in seconds; SQLite has no clock but this machine's."""

@@ -3,6 +3,9 @@
 import dataclasses
 import itertools
 import shutil
+import time
+from concurrent.futures import ProcessPoolExecutor
+from multiprocessing import get_context
 
 import numpy as np
 import pytest
@@ -173,6 +176,14 @@ def make_empty_url(request, tmp_path):
     yield make
     for name in names:
         server.drop_database(name)
+
+
+@pytest.fixture(scope="session")
+def processes():
+    """Four processes of their own, which have loaded what they need before they race."""
+    with ProcessPoolExecutor(4, mp_context=get_context("spawn")) as pool:
+        list(pool.map(time.sleep, [0.5] * 4))
+        yield pool
 
 
 @pytest.fixture

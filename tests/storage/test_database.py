@@ -9,7 +9,7 @@ from archloss.spaces.outcome import Outcome
 from archloss.storage import leases
 from archloss.storage.database import Database, StudyExistsError, StudyNotFoundError
 from archloss.storage.errors import StorageError
-from archloss.storage.records import TrialTell
+from archloss.storage.records import Checkpoint, TrialTell
 
 
 def test_create_study_gives_what_get_study_gives(bench):
@@ -325,3 +325,15 @@ def test_a_database_can_be_opened_again(bench):
     again = Database(bench.url)
     assert again.read_trials(bench.study_id) == bench.trials()
     again.close()
+
+
+def test_states_of_any_size_are_kept_as_they_are(bench):
+    (handle,) = bench.start(1)
+    saved = [
+        Checkpoint(replicate=r, epochs_done=1, steps=1, arrays={"weights": np.arange(float(size))})
+        for r, size in enumerate((0, 1, 100_000))
+    ]
+    bench.tell(TrialTell(trial_id=handle.trial_id, state="WAITING", checkpoints=tuple(saved)))
+    ((_, states),) = bench.database.take_over(bench.study_id, bench.lease_id)
+    for wanted, got in zip(saved, states, strict=True):
+        np.testing.assert_array_equal(got.arrays["weights"], wanted.arrays["weights"])

@@ -3,8 +3,6 @@
 import os
 import sqlite3
 import traceback
-from concurrent.futures import ProcessPoolExecutor
-from multiprocessing import get_context
 
 import optuna
 import pytest
@@ -174,13 +172,12 @@ def open_and_close(url: str) -> tuple[str, ...]:
     return notes
 
 
-def test_many_processes_may_make_the_tables_at_once(make_empty_url):
-    with ProcessPoolExecutor(4, mp_context=get_context("spawn")) as pool:
-        for _ in range(3):
-            url = make_empty_url()
-            assert list(pool.map(open_and_close, [url] * 8)) == [()] * 8
-            engine = sa.create_engine(read_url(url))
-            with engine.connect() as connection:
-                for table in ("version_info", "alembic_version", "archloss_schema"):
-                    assert connection.exec_driver_sql(f"SELECT count(*) FROM {table}").scalar() == 1
-            engine.dispose()
+def test_many_processes_may_make_the_tables_at_once(make_empty_url, processes):
+    for _ in range(3):
+        url = make_empty_url()
+        assert list(processes.map(open_and_close, [url] * 8)) == [()] * 8
+        engine = sa.create_engine(read_url(url))
+        with engine.connect() as connection:
+            for table in ("version_info", "alembic_version", "archloss_schema"):
+                assert connection.exec_driver_sql(f"SELECT count(*) FROM {table}").scalar() == 1
+        engine.dispose()

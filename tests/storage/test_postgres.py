@@ -7,6 +7,7 @@ import traceback
 from concurrent.futures import ThreadPoolExecutor
 
 import optuna
+import psycopg
 import pytest
 import sqlalchemy as sa
 
@@ -61,8 +62,8 @@ def test_a_user_who_may_not_make_tables_is_told_so(postgres_server):
     postgres_server.execute(f"CREATE USER guest PASSWORD '{SECRET}'")
     guest = url.replace(f"archloss:{postgres_server.password}", f"guest:{SECRET}")
     if int(postgres_server.execute("SHOW server_version_num")[0][0]) < 150000:
-        with sa.create_engine(url.replace(":", "+psycopg:", 1)).begin() as connection:
-            connection.exec_driver_sql("REVOKE CREATE ON SCHEMA public FROM PUBLIC")
+        with psycopg.connect(url) as connection:
+            connection.execute("REVOKE CREATE ON SCHEMA public FROM PUBLIC")
     assert SECRET not in refuse(guest, "permission denied for schema public.*GRANT CREATE")
     postgres_server.drop_database("forbidden")
     postgres_server.execute("DROP USER guest")

@@ -192,7 +192,7 @@ def driving(bench, count, budget):
 
 
 def test_drivers_outlive_cut_connections(postgres_bench, postgres_server):
-    with driving(postgres_bench, 3, 400):
+    with driving(postgres_bench, 3, 250):
         cut = 0
         for _ in range(12):
             time.sleep(0.1)
@@ -201,7 +201,7 @@ def test_drivers_outlive_cut_connections(postgres_bench, postgres_server):
 
 
 def test_drivers_outlive_a_server_that_is_stopped_and_started(postgres_bench, postgres_server):
-    with driving(postgres_bench, 3, 400):
+    with driving(postgres_bench, 3, 250):
         for how in ("fast", "immediate", "immediate"):
             time.sleep(0.3)
             with postgres_server.stopped(how):
