@@ -17,8 +17,13 @@ class PackSampler(BaseSampler):
     """A sampler that chooses the parameters of a whole pack before its trials are asked.
 
     `ask_many` has it prepare a pack, of which each ask then takes one. What is asked without
-    being prepared is drawn at random.
+    being prepared is drawn at random. `first_number` is the number that the first trial of a pack
+    will have in the database; a sampler that `follows_a_list` needs it to be right, and must know
+    of every trial that was started before.
     """
+
+    follows_a_list = False
+    first_number = 0
 
     def __init__(self, *, seed: int) -> None:
         self._random = RandomSampler(seed=seed)
@@ -57,11 +62,16 @@ class PackSampler(BaseSampler):
         return self._random.sample_independent(study, trial, param_name, param_distribution)
 
 
-def ask_many(study: Study, count: int, distributions: Distributions) -> list[Trial]:
+def ask_many(
+    study: Study, count: int, distributions: Distributions, *, first_number: int | None = None
+) -> list[Trial]:
     """Return `count` trials with all their parameters.
 
-    A PackSampler chooses them together; any other sampler is asked one by one.
+    A PackSampler chooses them together; any other sampler is asked one by one. `first_number` is
+    the first one's number in the database, if it is not that in the study.
     """
     if isinstance(study.sampler, PackSampler):
+        known = len(study.get_trials(deepcopy=False)) if first_number is None else first_number
+        study.sampler.first_number = known
         study.sampler.prepare(study, count, distributions)
     return [study.ask(dict(distributions)) for _ in range(count)]

@@ -19,6 +19,12 @@ from archloss.search.parzen import PRIOR_WEIGHT, Array, Fit, weigh
 
 MOST_GOOD = 25
 LONGEST_HISTORY = 300
+LARGE_ASK = 64
+SHORTEST_HISTORY = 75
+"""What is asked at once beyond LARGE_ASK trials has its candidates weighed against fewer of the
+old and the running ones, down to this: else weighing would take longer than training."""
+MOST_STEPS = 32
+"""A pack larger than this is chosen in so many steps, each kept away from those before."""
 
 
 class BatchTPESampler(PackSampler):
@@ -53,20 +59,28 @@ class BatchTPESampler(PackSampler):
             return []
         space = dict(sorted(distributions.items()))
         good, bad = split_trials(finished)
-        bad = bad[-self._history :] + [t for t in trials if t.state == TrialState.RUNNING]
+        longest = max(SHORTEST_HISTORY, self._history * LARGE_ASK // max(count, LARGE_ASK))
+        running = [t for t in trials if t.state == TrialState.RUNNING]
+        bad = bad[-longest:] + running[-longest:]
         bad.sort(key=lambda trial: trial.number)
         density = self._fit(to_columns(good, space), space)
         drawn = density.sample(self._rng, count * self._candidates)
         log_good = density.log_pdf(drawn)
         log_bad = self._fit(to_columns(bad, space), space).log_pdf(drawn)
         rows: list[int] = []
-        for first in range(0, count * self._candidates, self._candidates):
-            own = slice(first, first + self._candidates)
+        step = math.ceil(count / MOST_STEPS)
+        for first in range(0, count, step):
+            together = min(step, count - first)
+            start = first * self._candidates
+            own = slice(start, start + together * self._candidates)
             log_all_bad = log_bad[own]
             if rows:
-                chosen = self._fit(take(drawn, rows), space).log_pdf(take(drawn, own))
+                latest = take(drawn, rows[-longest:])
+                chosen = self._fit(latest, space).log_pdf(take(drawn, own))
                 log_all_bad = mix(log_all_bad, chosen, shares=(measure(len(bad)), len(rows)))
-            rows.append(first + int(np.argmax(log_good[own] - log_all_bad)))
+            gain = (log_good[own] - log_all_bad).reshape(together, self._candidates)
+            best = np.argmax(gain, axis=1)
+            rows += (start + np.arange(together) * self._candidates + best).tolist()
         return [
             {name: space[name].to_external_repr(drawn[name][row].item()) for name in space}
             for row in rows

@@ -24,6 +24,7 @@ from archloss.storage.records import StudyRecord
 from archloss.workers.executor import Executor
 
 MOST_WIDTHS_MEASURED = 4
+MOST_MEASURING = 8
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -56,17 +57,19 @@ def run_study(run: Run, executor: Executor, observer: Observer) -> None:
     finished = counts.get("COMPLETE", 0) + counts.get("PRUNED", 0)
     left = None if spec.trials is None else spec.trials - finished
     rungs = rung_epochs(spec)
-    ledger = _make_ledger(run, rungs, already=sum(counts.values()))
     sizes = _choose_pack_sizes(run, executor, left=left)
+    largest = max(size for known in sizes.values() for size in known.values())
+    ledger = _make_ledger(run, rungs, already=sum(counts.values()))
     plan = Plan(
         recipe=spec.make_recipe(),
         fingerprint=run.study.fingerprint,
         device=spec.workers.device,
         rungs=rungs,
         pack_size=read_sizes(sizes),
-        ask_size=max(sizes.values()),
-        ask_until=max(sizes.values()) * min(len(sizes), 3),
+        ask_size=largest,
+        ask_until=largest * min(max(len(known) for known in sizes.values()), 3),
         minutes=spec.minutes,
+        max_retries=spec.workers.max_retries,
         train=run.jobs.train,
     )
     loop = Loop(ledger, plan, executor, observer)
@@ -77,15 +80,18 @@ def _make_ledger(run: Run, rungs: tuple[int, ...], *, already: int) -> Ledger:
     spec = run.spec
     dimensions = spec.dimensions()
     space = SPACES[spec.space.name]
+    lease_id = run.database.open_lease(run.study.study_id)
+    drivers_before = run.database.count_leases(run.study.study_id) - 1
 
     def make_design(params: Mapping[str, Value]) -> Design:
         return to_design(space, dimensions, params)
 
     mirror = Mirror(
         run.study.name,
-        sampler=make_sampler(spec, already=already),
+        sampler=make_sampler(spec, already=already, drivers_before=drivers_before),
         pruner=make_pruner(spec),
         distributions=to_distributions(dimensions),
+        penalty=run.score.penalty,
     )
     rules = Rules(
         budget=spec.trials,
@@ -95,28 +101,35 @@ def _make_ledger(run: Run, rungs: tuple[int, ...], *, already: int) -> Ledger:
         score=run.score,
         make_design=make_design,
     )
-    return Ledger(run.database, run.study, mirror=mirror, rules=rules)
+    return Ledger(run.database, run.study, lease_id=lease_id, mirror=mirror, rules=rules)
 
 
-def _choose_pack_sizes(run: Run, executor: Executor, *, left: int | None) -> dict[int, int]:
-    """Return the trials in a pack for each width: as asked for, or measured by the workers."""
+def _choose_pack_sizes(
+    run: Run, executor: Executor, *, left: int | None
+) -> dict[str, dict[int, int]]:
+    """Return the trials in a pack for each kind of device and width: as asked for, or measured."""
     spec = run.spec
     replicates = spec.recipe.replicates
     dimensions = spec.dimensions()
-    sizes = {}
-    for width in _list_widths(dimensions["width"]):
-        if spec.workers.pack == "auto":
-            members = _measure(run, executor, _make_typical(spec, dimensions, width))
-            trials = max(1, members // replicates)
-            size = limit_pack_size(trials, budget=spec.trials, slots=executor.slots)
-        else:
-            size = max(1, spec.workers.pack // replicates)
-        sizes[width] = even_out(size, left=left, slots=executor.slots)
+    slots = max(1, executor.slots)
+    sizes: dict[str, dict[int, int]] = {}
+    for kind, workers in (executor.kinds or {"": 0}).items():
+        for width in _list_widths(dimensions["width"]):
+            if spec.workers.pack == "auto" and workers:
+                design = _make_typical(spec, dimensions, width)
+                members = _measure(run, executor, design, kind, min(workers, MOST_MEASURING))
+                trials = max(1, members // replicates)
+                size = limit_pack_size(trials, budget=spec.trials, slots=slots)
+            elif spec.workers.pack == "auto":
+                size = 1
+            else:
+                size = max(1, spec.workers.pack // replicates)
+            sizes.setdefault(kind, {})[width] = even_out(size, left=left, slots=slots)
     return sizes
 
 
-def _measure(run: Run, executor: Executor, design: Design) -> int:
-    """Let all workers measure, and take the most that any of them found worthwhile.
+def _measure(run: Run, executor: Executor, design: Design, kind: str, workers: int) -> int:
+    """Let workers of one kind measure, and take the most that any of them found worthwhile.
 
     All load what they need meanwhile. What disturbs a measurement makes packing look useless;
     a pack larger than it need be costs nothing but results that come later.
@@ -124,7 +137,7 @@ def _measure(run: Run, executor: Executor, design: Design) -> int:
     question = PackSizeQuestion(
         recipe=run.spec.make_recipe(), design=design, device=run.spec.workers.device
     )
-    answers = [executor.submit(run.jobs.measure, question) for _ in range(executor.slots)]
+    answers = [executor.submit(run.jobs.measure, question, kind=kind) for _ in range(workers)]
     return max(answer.result() for answer in answers)
 
 

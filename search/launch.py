@@ -10,7 +10,7 @@ import optuna
 import archloss
 from archloss.search.driver import Run, run_study
 from archloss.search.executors import make_executor
-from archloss.search.places import resolve_folder, resolve_storage
+from archloss.search.places import resolve_folder, resolve_ray_address, resolve_storage
 from archloss.search.progress import Observer, SilentObserver
 from archloss.search.score import Score, make_score
 from archloss.search.spec import Spec, differing_keys
@@ -59,6 +59,7 @@ def launch(
     *,
     storage: str | None = None,
     folder: Path | str | None = None,
+    ray_address: str | None = None,
     observer: Observer | None = None,
 ) -> Study:
     """Work on the study of this spec until its budget is spent, and return it.
@@ -66,8 +67,11 @@ def launch(
     A study of that name is gone on with, if it was launched with the same spec (budget and
     workers aside) on the same data. `storage` is a database URL; `folder` is where the study's
     files go, and the default database. Without them come ARCHLOSS_STORAGE and ARCHLOSS_FOLDER,
-    then "archloss-studies" in the current folder. Ctrl-C once pauses at the next rung and
-    returns; twice raises KeyboardInterrupt. Raises ArchlossError for whatever the user can mend.
+    then "archloss-studies" in the current folder. With the executor "ray", `ray_address` is the
+    cluster to join ("auto" for one on this machine, HOST:PORT, or ray://HOST:PORT); without it
+    comes ARCHLOSS_RAY_ADDRESS, then a Ray of its own on this machine. Ctrl-C once pauses at the
+    next rung and returns; twice raises KeyboardInterrupt. Raises ArchlossError for whatever the
+    user can mend.
     """
     observer = observer or SilentObserver()
     dataset = load_dataset(spec.dataset, spec.target)
@@ -90,7 +94,8 @@ def launch(
             f"`trials` above {finished} makes it go on"
         )
     else:
-        _work(Run(database=database, study=study, spec=spec, score=score), observer)
+        run = Run(database=database, study=study, spec=spec, score=score)
+        _work(run, resolve_ray_address(ray_address), observer)
     return Study(spec.name, database=database, folder=own)
 
 
@@ -174,8 +179,8 @@ def _look_up(spec: Spec, key: str) -> object:
     return value
 
 
-def _work(run: Run, observer: Observer) -> None:
-    executor = make_executor(run.spec.workers)
+def _work(run: Run, ray_address: str | None, observer: Observer) -> None:
+    executor = make_executor(run.spec.workers, ray_address=ray_address)
     try:
         run_study(run, executor, observer)
     except BaseException:

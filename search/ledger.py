@@ -4,10 +4,13 @@ All of it runs on one thread, in the order it was asked for, so that a study wit
 the same every time, and asking overlaps with training.
 """
 
+import sys
 import time
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
+
+from optuna.trial import Trial
 
 from archloss.search.mirror import Mirror
 from archloss.search.progress import Progress
@@ -17,8 +20,9 @@ from archloss.search.tally import Tally
 from archloss.spaces.design import Design
 from archloss.spaces.dimensions import Value
 from archloss.spaces.outcome import Outcome
-from archloss.spaces.pack import PackReport, Report
+from archloss.spaces.pack import Report
 from archloss.storage.database import Database
+from archloss.storage.errors import StudyMovedError
 from archloss.storage.records import (
     Checkpoint,
     StudyRecord,
@@ -27,6 +31,7 @@ from archloss.storage.records import (
     TrialStart,
     TrialTell,
 )
+from archloss.workers.executor import Held, HeldLostError
 
 CHECKPOINT_AFTER_S = 60.0
 """A killed driver loses about this much training of a trial; saving costs a little each time."""
@@ -44,25 +49,55 @@ class Rules:
     make_design: Callable[[Mapping[str, Value]], Design]
 
 
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Trained:
+    """What came back of one pack: its trials, their reports up to an epoch, and their states.
+
+    `reports` and `states` are in the order of the pack's members.
+    """
+
+    trials: Sequence[RunningTrial]
+    until_epoch: int
+    reports: Sequence[Report]
+    states: Sequence[Held | None]
+    seconds: float
+    notes: Sequence[str] = ()
+
+
 @dataclass(frozen=True, kw_only=True)
 class Told:
     """What came of telling: the trials that go on, and what a person should know.
 
-    `failures` holds a message for each trial that failed; `came_to_nothing` says that all did.
+    `failures` holds a message for each trial that failed or does not fit into memory.
     """
 
     survivors: tuple[RunningTrial, ...]
+    came_to_something: bool
     failures: tuple[str, ...]
-    came_to_nothing: bool
     notes: tuple[str, ...]
     progress: Progress
+
+
+@dataclass(frozen=True, kw_only=True)
+class Outlook:
+    """What is left to do: trials taken over, and how many other drivers are running."""
+
+    inherited: tuple[RunningTrial, ...]
+    elsewhere: int
+    room: bool
 
 
 class Ledger:
     """One driver's view of one study, and the only writer of its trials."""
 
     def __init__(
-        self, database: Database, study: StudyRecord, *, mirror: Mirror, rules: Rules
+        self,
+        database: Database,
+        study: StudyRecord,
+        *,
+        lease_id: int,
+        mirror: Mirror,
+        rules: Rules,
     ) -> None:
         self._database = database
         self._study = study
@@ -70,76 +105,139 @@ class Ledger:
         self._rules = rules
         self._tally = Tally()
         self._active: dict[int, RunningTrial] = {}
-        self._lease_id = 0
+        self._lease_id = lease_id
+        self._shared = False
         self._started = time.monotonic()
         self._started_from = 0
 
-    def open(self) -> list[RunningTrial]:
-        """Take a lease; return the trials that earlier drivers left, to be gone on with."""
-        self._lease_id = self._database.open_lease(self._study.study_id)
+    def open(self) -> tuple[RunningTrial, ...]:
+        """Return the trials that earlier drivers left, to be gone on with."""
         inherited = self.take_over()
+        self._read_all()
+        self._shared = bool(self._mirror.elsewhere)
         self._started_from = self._tally.finished
         return inherited
 
-    def renew(self) -> None:
-        """Renew the lease. Unlike everything else here, this may run on any thread."""
-        self._database.renew_lease(self._lease_id)
+    def renew(self) -> bool:
+        """Renew the lease; say whether someone asked the study to stop.
+
+        Unlike everything else here, this may run on any thread.
+        """
+        return self._database.renew_lease(self._lease_id)
 
     def close(self) -> None:
         """Give the lease back: what is still running may be taken over at once."""
         self._database.close_lease(self._lease_id)
 
-    def take_over(self) -> list[RunningTrial]:
+    def take_over(self) -> tuple[RunningTrial, ...]:
         """Make the trials ours that are paused, or whose driver is dead."""
-        taken = self._database.take_over(self._study.study_id, self._lease_id)
-        self._read(running={record.trial_id for record, _ in taken})
-        return [self._adopt(record, checkpoints) for record, checkpoints in taken]
+        taken = self._database.take_over(
+            self._study.study_id, self._lease_id, budget=self._rules.budget
+        )
+        self._take_in(
+            [record for record, _ in taken], running={record.trial_id for record, _ in taken}
+        )
+        return tuple(self._adopt(record, checkpoints) for record, checkpoints in taken)
+
+    def look_around(self) -> Outlook:
+        """Say what is left of the study once this driver has nothing to do."""
+        inherited = self.take_over()
+        self._read_news()
+        drivers = self._database.list_drivers(self._study.study_id)
+        elsewhere = sum(one.running for one in drivers if one.lease_id != self._lease_id)
+        return Outlook(inherited=inherited, elsewhere=elsewhere, room=self._count_room() > 0)
 
     def ask(self, count: int) -> list[RunningTrial]:
         """Start up to `count` new trials, as many as the budget leaves room for."""
-        if self._rules.budget is not None:
-            count = min(count, self._rules.budget - self._tally.finished - len(self._active))
-        if count <= 0:
-            return []
-        asked = self._mirror.ask(count)
-        starts = [
-            TrialStart(params=trial.params, distributions=trial.distributions) for trial in asked
-        ]
-        handles = self._database.start_trials(
-            self._study.study_id, self._lease_id, starts, budget=self._rules.budget
-        )
-        for trial in asked[len(handles) :]:
-            self._mirror.discard(trial)
-        for handle, trial in zip(handles, asked, strict=False):
-            self._mirror.start(handle.trial_id, trial)
-        if not self._mirror.is_next([handle.number for handle in handles]):
-            self._read(running=())  # another driver is at work
-        return [
-            self._begin(handle, start.params)
-            for handle, start in zip(handles, starts, strict=False)
-        ]
+        if self._shared:
+            self._read_news()
+        while True:
+            count = min(count, self._count_room())
+            if count <= 0:
+                return []
+            asked = self._mirror.ask(count)
+            try:
+                handles = self._start(asked)
+            except StudyMovedError:
+                self._discard(asked)
+                self._read_news()
+                continue
+            return self._take_up(asked, handles)
 
-    def tell_reports(
-        self, trials: Sequence[RunningTrial], report: PackReport, until_epoch: int
-    ) -> Told:
-        """Tell what a rung made of the trials of a pack; the pruner decides who goes on."""
-        by_number: dict[int, list[Report]] = {}
-        for member in report.reports:
-            by_number.setdefault(member.trial_number, []).append(member)
-        results = []
-        for trial in trials:
-            trial.unsaved_s += report.seconds
-            result = take_reports(
-                trial, by_number[trial.number], until_epoch=until_epoch, score=self._rules.score
-            )
-            results.append(result)
-            if result.failure is None and until_epoch not in trial.told:
-                self._mirror.report(trial.trial_id, epoch=until_epoch, value=result.value)
+    def _start(self, asked: Sequence[Trial]) -> list[TrialHandle]:
+        distributions = self._mirror.distributions
+        starts = [TrialStart(params=trial.params, distributions=distributions) for trial in asked]
+        return self._database.start_trials(
+            self._study.study_id,
+            self._lease_id,
+            starts,
+            budget=self._rules.budget,
+            expected_count=self._mirror.next_number if self._mirror.follows_a_list else None,
+        )
+
+    def _take_up(
+        self, asked: Sequence[Trial], handles: Sequence[TrialHandle]
+    ) -> list[RunningTrial]:
+        alone = [handle.number for handle in handles] == list(
+            range(self._mirror.next_number, self._mirror.next_number + len(asked))
+        )
+        self._discard(asked[len(handles) :])
+        begun = []
+        for handle, trial in zip(handles, asked, strict=False):
+            self._mirror.start(handle, trial)
+            begun.append(self._begin(handle, trial.params))
+        if not alone:
+            self._shared = True
+            self._read_all()
+        return begun
+
+    def _discard(self, asked: Sequence[Trial]) -> None:
+        for trial in asked:
+            self._mirror.discard(trial)
+
+    def _count_room(self) -> int:
+        """Return how many more trials the budget has room for, as far as is known here."""
+        if self._rules.budget is None:
+            return sys.maxsize
+        spent = self._tally.finished + len(self._active) + len(self._mirror.elsewhere)
+        return self._rules.budget - spent
+
+    def tell_reports(self, packs: Sequence[Trained]) -> Told:
+        """Tell what a rung made of the trials of some packs; the pruner decides who goes on."""
+        results = [result for pack in packs for result in self._take_pack(pack)]
+        pruned = self._mirror.find_pruned(
+            [
+                trial.trial_id
+                for trial, result, epoch in results
+                if self._may_prune(trial, result, epoch)
+            ]
+        )
         tells = [
-            self._make_tell(trial, result, until_epoch)
-            for trial, result in zip(trials, results, strict=True)
+            self._make_tell(trial, result, epoch, pruned=trial.trial_id in pruned)
+            for trial, result, epoch in results
         ]
-        return self._write(trials, tells, notes=report.notes)
+        notes = tuple(note for pack in packs for note in pack.notes)
+        return self._write([trial for trial, _, _ in results], tells, notes=notes)
+
+    def _take_pack(self, pack: Trained) -> list[tuple[RunningTrial, RungResult, int]]:
+        by_number: dict[int, tuple[list[Report], list[Held | None]]] = {}
+        for report, state in zip(pack.reports, pack.states, strict=True):
+            reports, states = by_number.setdefault(report.trial_number, ([], []))
+            reports.append(report)
+            states.append(state)
+        results = []
+        for trial in pack.trials:
+            trial.unsaved_s += pack.seconds
+            result = take_reports(
+                trial,
+                *by_number[trial.number],
+                until_epoch=pack.until_epoch,
+                score=self._rules.score,
+            )
+            results.append((trial, result, pack.until_epoch))
+            if result.failure is None and pack.until_epoch not in trial.told:
+                self._mirror.report(trial.trial_id, epoch=pack.until_epoch, value=result.value)
+        return results
 
     def tell_failure(self, trials: Sequence[RunningTrial], outcome: Outcome, message: str) -> Told:
         """Give these trials up."""
@@ -150,10 +248,19 @@ class Ledger:
                 outcome=outcome,
                 message=message,
                 seconds=trial.seconds,
+                retries=trial.retries,
             )
             for trial in trials
         ]
         return self._write(trials, tells, notes=())
+
+    def fall_back(self, trials: Sequence[RunningTrial]) -> tuple[RunningTrial, ...]:
+        """Send those whose states are gone back to their last checkpoint, or to the start."""
+        lost = [trial for trial in trials if not trial.has_states()]
+        checkpoints = self._database.read_checkpoints([trial.trial_id for trial in lost])
+        for trial in lost:
+            trial.restore(checkpoints.get(trial.trial_id, ()))
+        return tuple(trials)
 
     def pause(self) -> int:
         """Let every unfinished trial wait for the next launch; return how many there are."""
@@ -161,8 +268,9 @@ class Ledger:
             TrialTell(
                 trial_id=trial.trial_id,
                 state="WAITING",
-                checkpoints=trial.make_checkpoints(),
+                checkpoints=_save(trial),
                 seconds=trial.seconds,
+                retries=trial.retries,
             )
             for trial in self._active.values()
         ]
@@ -186,17 +294,30 @@ class Ledger:
             started_from=self._started_from,
         )
 
-    def _read(self, *, running: Collection[int]) -> None:
-        records = self._database.read_trials(self._study.study_id)
-        self._mirror.load(records, running=running)
-        self._tally = Tally()
-        for record in records:
-            self._tally.count(
-                number=record.number,
-                state=record.state,
-                value=record.value,
-                outcome=record.outcome,
+    def _read_all(self) -> None:
+        self._take_in(self._database.read_trials(self._study.study_id))
+
+    def _read_news(self) -> None:
+        """Learn what other drivers started and finished since the last look."""
+        self._take_in(
+            self._database.read_news(
+                self._study.study_id,
+                first_number=self._mirror.next_number,
+                trial_ids=self._mirror.elsewhere,
             )
+        )
+
+    def _take_in(self, records: Sequence[TrialRecord], *, running: Collection[int] = ()) -> None:
+        self._mirror.load(records, running=running)
+        for record in records:
+            if record.trial_id not in self._active:
+                self._tally.count(
+                    record.trial_id,
+                    number=record.number,
+                    state=record.state,
+                    value=record.value,
+                    outcome=record.outcome,
+                )
 
     def _begin(self, handle: TrialHandle, params: Mapping[str, Value]) -> RunningTrial:
         trial = RunningTrial(
@@ -213,17 +334,22 @@ class Ledger:
         trial = self._begin(handle, record.params)
         trial.told = set(record.intermediate)
         trial.seconds = record.seconds or 0.0
+        trial.retries = record.retries
         trial.restore(checkpoints)
         return trial
 
-    def _make_tell(self, trial: RunningTrial, result: RungResult, until_epoch: int) -> TrialTell:
-        state, outcome = self._judge(trial, result, until_epoch)
+    def _make_tell(
+        self, trial: RunningTrial, result: RungResult, until_epoch: int, *, pruned: bool
+    ) -> TrialTell:
+        state, outcome = self._judge(trial, result, until_epoch, pruned=pruned)
         trial.told.add(until_epoch)
         finished = state is not None
         complete = state == "COMPLETE"
         save = not finished and trial.unsaved_s >= CHECKPOINT_AFTER_S
         if save:
             trial.unsaved_s = 0.0
+        elif not finished:
+            trial.back_up()
         keep = complete and self._tally.is_among_best(result.value, self._rules.keep_weights)
         return TrialTell(
             trial_id=trial.trial_id,
@@ -233,27 +359,37 @@ class Ledger:
             message=result.message,
             intermediate={} if result.failure else {until_epoch: result.value},
             curves=result.curves,
-            checkpoints=trial.make_checkpoints() if save else (),
-            weights=trial.make_weights() if keep else (),
+            checkpoints=_save(trial) if save else (),
+            weights=_save_weights(trial) if keep else (),
             seconds=trial.seconds,
+            retries=trial.retries,
             test=result.test if complete else {},
         )
 
-    def _judge(
-        self, trial: RunningTrial, result: RungResult, until_epoch: int
-    ) -> tuple[Literal["COMPLETE", "PRUNED", "FAIL"] | None, Outcome | None]:
-        """Say how the trial ends at this rung, or that it goes on.
+    def _may_prune(self, trial: RunningTrial, result: RungResult, until_epoch: int) -> bool:
+        """Say whether the pruner is asked about a trial at this rung.
 
-        A rung that the study knew before is one that the trial had survived before a restart.
+        Not at one that the study knew before: the trial survived it, before a restart.
         """
+        return (
+            result.failure is None
+            and len(trial.diverged) < len(trial.states)
+            and until_epoch != self._rules.rungs[-1]
+            and until_epoch not in trial.told
+        )
+
+    def _judge(
+        self, trial: RunningTrial, result: RungResult, until_epoch: int, *, pruned: bool
+    ) -> tuple[Literal["COMPLETE", "PRUNED", "FAIL"] | None, Outcome | None]:
+        """Say how the trial ends at this rung, or that it goes on."""
+        if result.failure is Outcome.INFEASIBLE:
+            return "PRUNED", result.failure
         if result.failure is not None:
             return "FAIL", result.failure
         all_diverged = len(trial.diverged) == len(trial.states)
         if all_diverged or until_epoch == self._rules.rungs[-1]:
             return "COMPLETE", Outcome.DIVERGED if trial.diverged else Outcome.COMPLETED
-        if until_epoch not in trial.told and self._mirror.should_prune(trial.trial_id):
-            return "PRUNED", Outcome.PRUNED
-        return None, None
+        return ("PRUNED", Outcome.PRUNED) if pruned else (None, None)
 
     def _write(
         self, trials: Sequence[RunningTrial], tells: Sequence[TrialTell], notes: tuple[str, ...]
@@ -263,26 +399,50 @@ class Ledger:
         survivors = []
         for trial, tell in zip(trials, tells, strict=True):
             if tell.trial_id not in accepted:
-                self._end(tell.trial_id, "FAIL", None)
+                self._end(tell.trial_id, "FAIL", None, None)
             elif tell.state is None:
                 survivors.append(trial)
             else:
-                self._end(tell.trial_id, tell.state, tell.value)
+                self._end(tell.trial_id, tell.state, tell.value, tell.outcome)
                 self._tally.count(
-                    number=trial.number, state=tell.state, value=tell.value, outcome=tell.outcome
+                    trial.trial_id,
+                    number=trial.number,
+                    state=tell.state,
+                    value=tell.value,
+                    outcome=tell.outcome,
                 )
         refused = len(tells) - len(accepted)
         if refused:
             notes += (f"{refused} trials were taken over by another driver meanwhile",)
-        failures = tuple(tell.message or "" for tell in tells if tell.state == "FAIL")
+        failures = tuple(
+            tell.message or ""
+            for tell in tells
+            if tell.state == "FAIL" or tell.outcome is Outcome.INFEASIBLE
+        )
         return Told(
             survivors=tuple(survivors),
+            came_to_something=len(failures) < len(tells),
             failures=failures,
-            came_to_nothing=len(failures) == len(tells),
             notes=notes,
             progress=self.measure_progress(),
         )
 
-    def _end(self, trial_id: int, state: str, value: float | None) -> None:
-        self._mirror.finish(trial_id, state, value)
+    def _end(self, trial_id: int, state: str, value: float | None, outcome: Outcome | None) -> None:
+        self._mirror.finish(trial_id, state, value, outcome)
         del self._active[trial_id]
+
+
+def _save(trial: RunningTrial) -> tuple[Checkpoint, ...]:
+    """Return the trial's checkpoints; none if its states are gone, and it must begin anew."""
+    try:
+        return trial.make_checkpoints()
+    except HeldLostError:
+        return ()
+
+
+def _save_weights(trial: RunningTrial) -> tuple[Checkpoint, ...]:
+    """Return the trial's weights; none if the machine that held them is gone."""
+    try:
+        return trial.make_weights()
+    except HeldLostError:
+        return ()

@@ -1,33 +1,43 @@
-"""The driver's loop: every slot trains while the next pack is asked and the last one is told."""
+"""The driver's loop: every slot trains while the next packs are asked and the last are told."""
 
 import contextlib
 import functools
+import math
+import queue
 import time
 import traceback
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Callable
-from concurrent.futures import ALL_COMPLETED, FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
 from archloss.search.heartbeat import Heartbeat
 from archloss.search.interrupts import Interrupts
-from archloss.search.ledger import Ledger, Told
+from archloss.search.ledger import Ledger, Outlook, Told, Trained
 from archloss.search.packing import ReadyTrials
 from archloss.search.progress import Observer
 from archloss.search.running import RunningTrial
 from archloss.spaces.errors import ArchlossError, DataError
+from archloss.spaces.jobs import Training, train_holding
 from archloss.spaces.outcome import Outcome
 from archloss.spaces.pack import Pack, PackReport
 from archloss.spaces.recipe import Recipe
-from archloss.workers.executor import Executor, WorkerLostError
+from archloss.workers.executor import Executor, Held, HeldLostError, WorkerLostError
 
 R = TypeVar("R")
+Answer = tuple[PackReport, tuple[Held | None, ...]]
 
-MOST_LOSSES = 3
-"""A trial whose worker died this many times is given up."""
-MOST_FAILED_PACKS = 3
-"""After this many packs in a row of which no trial came to anything, the study stops."""
+MOST_FAILURES = 3
+"""After this many failures without a trial that finished, the study stops."""
+LOOK_EVERY_S = 1.0
+"""How often the driver looks at what ends no pack: its clock, and workers that come and go."""
+LOOK_AROUND_EVERY_S = 5.0
+"""How often a driver that has nothing left looks whether others leave it something."""
+SLOTS_PER_SPARE = 20
+"""For so many slots one asked pack waits, so that none stands idle while the next is asked."""
+MOST_PACKS_ASKED = 64
+"""More packs at once would keep the first of them waiting."""
 
 
 class StudyStoppedError(ArchlossError):
@@ -38,19 +48,21 @@ class StudyStoppedError(ArchlossError):
 class Plan:
     """How trials become packs.
 
-    `rungs` end with the last epoch; `pack_size` gives the trials in a pack for a width;
-    `ask_size` are the trials asked at once, and `ask_until` those that must wait before a pack
-    that is not full goes off, which is more where the space has several widths.
+    `rungs` end with the last epoch; `pack_size` gives the trials in a pack for a kind of device
+    and a width; `ask_size` are the trials asked for one pack, and `ask_until` those that must
+    wait before a pack that is not full goes off, which is more where the space has several
+    widths. A trial is tried again `max_retries` times after its worker was lost.
     """
 
     recipe: Recipe
     fingerprint: str
     device: str
     rungs: tuple[int, ...]
-    pack_size: Callable[[int], int]
+    pack_size: Callable[[str, int], int]
     ask_size: int
     ask_until: int
     minutes: float | None
+    max_retries: int
     train: Callable[[Pack], PackReport]
 
 
@@ -58,8 +70,9 @@ class Loop:
     """One launch of a study, from its lease to its budget.
 
     The main thread submits packs and waits. All book-keeping is queued for one other thread:
-    the next pack is asked before the present one trains, which is told after it. With one slot
-    everything happens in an order that depends on what was told, and never on how long it took.
+    the next packs are asked before the present ones train, and whatever has come back meanwhile
+    is told together. With one slot everything happens in an order that depends on what was told,
+    and never on how long it took.
     """
 
     def __init__(self, ledger: Ledger, plan: Plan, executor: Executor, observer: Observer) -> None:
@@ -71,15 +84,20 @@ class Loop:
         self._ready = ReadyTrials(plan.pack_size)
         self._retries: deque[list[RunningTrial]] = deque()
         self._pending: dict[Future[Any], Callable[[Future[Any]], None]] = {}
-        self._training = 0
-        self._asking = False
+        self._done: queue.SimpleQueue[Future[Any]] = queue.SimpleQueue()
+        self._training: Counter[str] = Counter()
+        self._untold: list[Trained] = []
+        self._telling = False
+        self._asking = 0
         self._full = False
-        self._failed_packs = 0
+        self._failures = 0
         self._interrupts = Interrupts(self._on_interrupt)
+        self._heartbeat = Heartbeat(ledger.renew)
+        self._stop_noted = False
         self._books = ThreadPoolExecutor(1, thread_name_prefix="archloss-study")
 
     def run(self, on_start: Callable[[int], None]) -> None:
-        """Work until the budget is spent, the time is up, or Ctrl-C asks to stop.
+        """Work until the budget is spent, the time is up, or someone asks to stop.
 
         `on_start` gets the number of trials that earlier launches left unfinished. Whatever
         the reason to end, unfinished trials then wait for the next launch; only a second
@@ -87,10 +105,10 @@ class Loop:
         """
         with self._interrupts:
             try:
-                inherited = self._on_books(self._ledger.open)
-                on_start(len(inherited))
-                self._ready.add(inherited)
-                with Heartbeat(self._ledger.renew):
+                with self._heartbeat:
+                    inherited = self._on_books(self._ledger.open)
+                    on_start(len(inherited))
+                    self._ready.add(inherited)
                     self._work()
                 self._observer.on_end(self._on_books(self._ledger.measure_progress))
             except Exception as error:
@@ -107,7 +125,7 @@ class Loop:
                 pass
             if self._pending:
                 self._take_in()
-            elif self._is_stopping() or not self._take_over_more():
+            elif self._is_stopping() or not self._wait_for_others():
                 break
         if paused := self._on_books(self._ledger.pause):
             self._observer.on_note(f"{paused} unfinished trials wait for the next launch")
@@ -115,38 +133,56 @@ class Loop:
     def _is_stopping(self) -> bool:
         minutes = self._plan.minutes
         late = minutes is not None and time.monotonic() - self._started >= 60.0 * minutes
-        return late or self._interrupts.requested
+        asked = self._heartbeat.stop_requested
+        if asked and not self._stop_noted:
+            self._stop_noted = True
+            self._observer.on_note("someone asked the study to stop: stopping after this rung")
+        return late or asked or self._interrupts.requested
 
     def _submit_next(self) -> bool:
         """Fill a slot if one is free and something is ready, and ask ahead; say if it did."""
-        if self._training >= self._executor.slots:
+        kinds = self._executor.kinds
+        free = {kind: kinds[kind] - self._training[kind] for kind in kinds}
+        kind = max(free, key=lambda name: free[name], default="")
+        if free.get(kind, 0) <= 0:
             return False
         if self._executor.slots == 1 and self._pending:
             return False  # what was told decides, and not what was told in time
-        trials = self._choose()
-        enough = self._plan.ask_size if trials else self._plan.ask_until
-        if not self._asking and not self._full and self._ready.count_fresh() < enough:
-            self._ask()
+        trials = self._choose(kind, free[kind])
+        self._ask_ahead(sum(free.values()) - bool(trials), enough=bool(trials))
         if trials:
-            self._submit(trials)
+            self._submit(trials, kind)
         return bool(trials)
 
-    def _choose(self) -> list[RunningTrial]:
+    def _choose(self, kind: str, free: int) -> list[RunningTrial]:
         if self._retries:
             return self._retries.popleft()
-        if trials := self._ready.take_full():
+        if trials := self._ready.take_full(kind):
             return trials
         if self._full and not self._asking:
-            return self._ready.take_some(slots=self._executor.slots - self._training)
+            return self._ready.take_some(kind, slots=free)
         if self._ready.count_fresh() >= self._plan.ask_until:
-            return self._ready.take_some()
+            return self._ready.take_some(kind)
         return []
 
-    def _ask(self) -> None:
-        self._asking = True
-        self._book(self._on_asked, self._ledger.ask, self._plan.ask_size)
+    def _ask_ahead(self, free: int, *, enough: bool) -> None:
+        """Ask for what the free slots lack, and for what should wait in reserve.
 
-    def _submit(self, trials: list[RunningTrial]) -> None:
+        `enough` says that the last slot looked at was filled.
+        """
+        if self._asking or self._full:
+            return
+        size = self._plan.ask_size
+        reserve = size if enough else self._plan.ask_until
+        spare = size * math.ceil(self._executor.slots / SLOTS_PER_SPARE)
+        if self._ready.count_fresh() >= max(reserve, spare):
+            return
+        missing = size * max(0, free) + spare - self._ready.count_fresh()
+        count = size * min(MOST_PACKS_ASKED, max(1, round(missing / size)))
+        self._asking = count
+        self._book(self._on_asked, self._ledger.ask, count)
+
+    def _submit(self, trials: list[RunningTrial], kind: str) -> None:
         epochs_done = trials[0].epochs_done
         until_epoch = next(epoch for epoch in self._plan.rungs if epoch > epochs_done)
         pack = Pack(
@@ -156,32 +192,57 @@ class Loop:
             device=self._plan.device,
             fingerprint=self._plan.fingerprint,
         )
-        self._training += 1
-        future = self._executor.submit(self._plan.train, pack)
-        self._pending[future] = functools.partial(self._on_trained, trials, until_epoch)
+        states = [held for trial in trials for held in trial.list_states()]
+        self._training[kind] += 1
+        future = self._executor.submit_holding(
+            train_holding,
+            Training(train=self._plan.train, pack=pack),
+            states,
+            count=len(states),
+            kind=kind,
+        )
+        self._await(future, functools.partial(self._on_trained, trials, until_epoch, kind))
 
     def _take_in(self) -> None:
         """Wait for something to end, and go on from there, in the order it was begun."""
-        when = ALL_COMPLETED if self._executor.slots == 1 else FIRST_COMPLETED
-        done, _ = wait(self._pending, return_when=when)
+        done = set()
+        with contextlib.suppress(queue.Empty):
+            done.add(self._done.get(timeout=LOOK_EVERY_S))
+        while self._executor.slots == 1 and len(done) < len(self._pending):
+            done.add(self._done.get())
+        with contextlib.suppress(queue.Empty):
+            while True:
+                done.add(self._done.get_nowait())
         for future in [future for future in self._pending if future in done]:
             self._pending.pop(future)(future)
 
     def _on_asked(self, trials: list[RunningTrial]) -> None:
-        self._asking = False
-        self._full = len(trials) < self._plan.ask_size
+        self._full = len(trials) < self._asking
+        self._asking = 0
         self._ready.add(trials)
 
     def _on_trained(
-        self, trials: list[RunningTrial], until_epoch: int, future: Future[PackReport]
+        self, trials: list[RunningTrial], until_epoch: int, kind: str, future: Future[Answer]
     ) -> None:
-        self._training -= 1
+        self._training[kind] -= 1
         error = future.exception()
         if error is None:
-            report = future.result()
-            self._book(self._on_told, self._ledger.tell_reports, trials, report, until_epoch)
+            report, states = future.result()
+            self._tell(
+                Trained(
+                    trials=trials,
+                    until_epoch=until_epoch,
+                    reports=report.reports,
+                    states=states,
+                    seconds=report.seconds,
+                    notes=report.notes,
+                )
+            )
         elif isinstance(error, WorkerLostError):
             self._on_lost(trials, error)
+        elif isinstance(error, HeldLostError):
+            self._observer.on_note(f"{error}; its {len(trials)} trials go back to what is saved")
+            self._book(self._on_fallen_back, self._ledger.fall_back, trials)
         elif isinstance(error, DataError):
             raise error
         elif len(trials) > 1:  # one of them may be to blame
@@ -189,19 +250,37 @@ class Loop:
         else:
             self._give_up(trials, Outcome.FAILED, "".join(traceback.format_exception(error)))
 
+    def _tell(self, trained: Trained | None = None) -> None:
+        """Tell what has come back, all of it together once the last telling is done."""
+        if trained is not None:
+            self._untold.append(trained)
+        if self._untold and not self._telling:
+            self._telling = True
+            packs, self._untold = self._untold, []
+            self._book(self._on_reports_told, self._ledger.tell_reports, packs)
+
+    def _on_reports_told(self, told: Told) -> None:
+        self._telling = False
+        self._tell()
+        self._on_told(told)
+
+    def _on_fallen_back(self, trials: tuple[RunningTrial, ...]) -> None:
+        self._ready.add(trials)
+
     def _on_lost(self, trials: list[RunningTrial], error: WorkerLostError) -> None:
         """Try again, in halves and then one by one: one trial may have killed its worker."""
         for trial in trials:
-            trial.losses += 1
-        losses = trials[0].losses
-        self._observer.on_note(f"{error}; its {len(trials)} trials are tried again")
-        if losses == MOST_LOSSES:
-            self._give_up(trials, Outcome.LOST, str(error))
-        else:
-            size = -(-len(trials) // 2) if losses == 1 else 1
-            self._retries.extend(
-                trials[start : start + size] for start in range(0, len(trials), size)
-            )
+            trial.retries += 1
+        spent = [trial for trial in trials if trial.retries > self._plan.max_retries]
+        left = [trial for trial in trials if trial.retries <= self._plan.max_retries]
+        if left:
+            self._observer.on_note(f"{error}; its {len(left)} trials are tried again")
+        if spent:
+            self._give_up(spent, Outcome.LOST, str(error))
+        size = len(left)
+        if left and not error.blameless:
+            size = -(-len(left) // 2) if max(trial.retries for trial in left) == 1 else 1
+        self._retries.extend(left[start : start + size] for start in range(0, len(left), size or 1))
 
     def _give_up(self, trials: list[RunningTrial], outcome: Outcome, message: str) -> None:
         self._book(self._on_told, self._ledger.tell_failure, trials, outcome, message)
@@ -213,19 +292,42 @@ class Loop:
         self._observer.on_progress(told.progress)
         if told.failures:
             self._full = False  # a trial that failed does not count, and another takes its place
-        self._failed_packs = self._failed_packs + 1 if told.came_to_nothing else 0
-        if self._failed_packs >= MOST_FAILED_PACKS:
+        if told.came_to_something:
+            self._failures = 0
+        else:
+            self._failures += 1
+        if self._failures >= MOST_FAILURES:
             raise StudyStoppedError(
-                f"the last {self._failed_packs} packs came to nothing, the last one with: "
+                f"the last {self._failures} packs came to nothing, the last one with: "
                 f"{told.failures[-1].strip()}\nNothing that was finished is lost: "
                 "launch the study again once the cause is removed"
             )
 
-    def _take_over_more(self) -> bool:
-        """At the end, look once more for trials that another driver has left."""
-        inherited = self._on_books(self._ledger.take_over)
-        self._ready.add(inherited)
-        return bool(inherited)
+    def _wait_for_others(self) -> bool:
+        """At the end, see to what other drivers leave; say whether there is anything to do.
+
+        While others are running this waits with them: what they cannot finish falls to us.
+        """
+        waiting = False
+        while True:
+            outlook: Outlook = self._on_books(self._ledger.look_around)
+            self._ready.add(outlook.inherited)
+            self._full = not outlook.room
+            if outlook.inherited or outlook.room:
+                return True
+            if not outlook.elsewhere:
+                return False
+            if not waiting:
+                waiting = True
+                self._observer.on_note(
+                    f"waiting for {outlook.elsewhere} trials of other drivers; Ctrl-C leaves "
+                    "them to it"
+                )
+            until = time.monotonic() + LOOK_AROUND_EVERY_S
+            while time.monotonic() < until:
+                if self._is_stopping():
+                    return False
+                time.sleep(0.1)
 
     def _on_interrupt(self) -> None:
         self._observer.on_note("stopping after this rung; Ctrl-C once more stops now")
@@ -241,5 +343,8 @@ class Loop:
 
     def _book(self, then: Callable[[R], None], function: Callable[..., R], *args: Any) -> None:
         """Queue book-keeping, and what to do with its result."""
-        future = self._books.submit(function, *args)
-        self._pending[future] = lambda done: then(done.result())
+        self._await(self._books.submit(function, *args), lambda done: then(done.result()))
+
+    def _await(self, future: Future[Any], then: Callable[[Future[Any]], None]) -> None:
+        self._pending[future] = then
+        future.add_done_callback(self._done.put)

@@ -2,18 +2,20 @@
 
 Optuna's samplers read every trial at every ask, and its storages write every parameter in a
 transaction of its own. So they work on a copy in memory, and the driver writes what came of it
-to the database in bulk. Trials have their database numbers there as long as only one driver
-works on the study.
+to the database in bulk. Where several drivers work on the study, the copy also holds what the
+others have running, which the sampler keeps away from.
 """
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence, Set
 
 import optuna
 from optuna.distributions import BaseDistribution
 from optuna.trial import Trial, TrialState
 
-from archloss.search.asking import ask_many
-from archloss.storage.records import TrialRecord
+from archloss.search.asking import PackSampler, ask_many
+from archloss.search.pruners import NUMBER_KEY, HalvingPruner
+from archloss.spaces.outcome import Outcome
+from archloss.storage.records import TrialHandle, TrialRecord
 
 _STATES = {
     "RUNNING": TrialState.RUNNING,
@@ -34,42 +36,65 @@ class Mirror:
         sampler: optuna.samplers.BaseSampler,
         pruner: optuna.pruners.BasePruner,
         distributions: Mapping[str, BaseDistribution],
+        penalty: float,
     ) -> None:
         self._storage = optuna.storages.InMemoryStorage()
         self._study = _create_quietly(self._storage, name, sampler, pruner)
         self._study_id = self._storage.get_study_id_from_name(name)
-        self._distributions = dict(distributions)
+        self.distributions = dict(distributions)
+        self._penalty = penalty
         self._running: dict[int, Trial] = {}
-        self._known: set[int] = set()
+        self._elsewhere: dict[int, Trial] = {}
+        self._finished: set[int] = set()
+        self._next_number = 0
 
-    def load(self, records: Sequence[TrialRecord], *, running: Collection[int]) -> None:
-        """Take in the trials that are not known yet: finished ones, and those in `running`.
+    @property
+    def next_number(self) -> int:
+        """Return the number after the highest that is known here."""
+        return self._next_number
 
-        `running` are the ids of the trials that this driver goes on with. What other drivers
-        are running is left out until it has finished.
-        """
+    @property
+    def elsewhere(self) -> Set[int]:
+        """Return the ids of unfinished trials that are not this driver's."""
+        return self._elsewhere.keys()
+
+    @property
+    def follows_a_list(self) -> bool:
+        """Say whether the sampler needs to know of every trial that was started."""
+        sampler = self._study.sampler
+        return isinstance(sampler, PackSampler) and sampler.follows_a_list
+
+    def load(self, records: Sequence[TrialRecord], *, running: Collection[int] = ()) -> None:
+        """Take in what is new about these trials; those in `running` are this driver's."""
         for record in records:
-            mine = record.trial_id in running
-            known = record.trial_id in (self._running if mine else self._known)
-            if known or not (mine or record.state in _FINISHED):
+            self._next_number = max(self._next_number, record.number + 1)
+            if record.trial_id in self._finished or record.trial_id in self._running:
                 continue
-            self._known.add(record.trial_id)
-            self._study.add_trial(_make_frozen(record, "RUNNING" if mine else record.state))
-            if mine:
-                number = self._storage.get_n_trials(self._study_id) - 1
-                mirrored = self._storage.get_trial_id_from_study_id_trial_number(
-                    self._study_id, number
-                )
-                self._running[record.trial_id] = Trial(self._study, mirrored)
+            ended = record.state in _FINISHED and record.trial_id not in running
+            trial = self._elsewhere.pop(record.trial_id, None)
+            if trial is None:
+                trial = self._add(record, ended=ended)
+            elif ended:
+                self._report_all(trial, record)
+                state, value = self._see(record.state, record.value, record.outcome)
+                self._study.tell(trial, value, state=state)
+            if ended:
+                self._finished.add(record.trial_id)
+            elif record.trial_id in running:
+                self._running[record.trial_id] = trial
+            else:
+                self._elsewhere[record.trial_id] = trial
 
     def ask(self, count: int) -> list[Trial]:
         """Ask the sampler for so many trials at once."""
-        return ask_many(self._study, count, self._distributions)
+        return ask_many(self._study, count, self.distributions, first_number=self._next_number)
 
-    def start(self, trial_id: int, trial: Trial) -> None:
-        """Say under which id the database runs an asked trial."""
-        self._known.add(trial_id)
-        self._running[trial_id] = trial
+    def start(self, handle: TrialHandle, trial: Trial) -> None:
+        """Say under which id and number the database runs an asked trial."""
+        self._running[handle.trial_id] = trial
+        self._next_number = max(self._next_number, handle.number + 1)
+        if handle.number != trial.number:
+            trial.set_user_attr(NUMBER_KEY, handle.number)
 
     def discard(self, trial: Trial) -> None:
         """Forget an asked trial that the database had no room for."""
@@ -79,18 +104,61 @@ class Mirror:
         """Give the pruner a rung's value."""
         self._running[trial_id].report(value, epoch)
 
-    def should_prune(self, trial_id: int) -> bool:
-        """Ask the pruner whether the trial stops at its latest rung."""
-        return self._running[trial_id].should_prune()
+    def find_pruned(self, trial_ids: Collection[int]) -> set[int]:
+        """Ask the pruner which of the trials stop at their latest rungs."""
+        pruner = self._study.pruner
+        if not isinstance(pruner, HalvingPruner):
+            return {one for one in trial_ids if self._running[one].should_prune()}
+        asked = {self._running[one]._trial_id: one for one in trial_ids}
+        trials = [self._storage.get_trial(mirrored) for mirrored in asked]
+        return {asked[trial._trial_id] for trial in pruner.find_pruned(self._study, trials)}
 
-    def finish(self, trial_id: int, state: str, value: float | None) -> None:
+    def finish(
+        self, trial_id: int, state: str, value: float | None, outcome: Outcome | None
+    ) -> None:
         """Tell the sampler how a trial ended; only a COMPLETE one has a value."""
-        self._study.tell(self._running.pop(trial_id), value, state=_STATES[state])
+        seen, worth = self._see(state, value, outcome)
+        self._study.tell(self._running.pop(trial_id), worth, state=seen)
+        self._finished.add(trial_id)
 
-    def is_next(self, numbers: Sequence[int]) -> bool:
-        """Say whether these are the newest numbers here: nobody else has started trials."""
-        count = self._storage.get_n_trials(self._study_id)
-        return list(numbers) == list(range(count - len(numbers), count))
+    def _see(
+        self, state: str, value: float | None, outcome: Outcome | None
+    ) -> tuple[TrialState, float | None]:
+        """Return a finished trial's state and value as the sampler is to see them.
+
+        A design that no device has room for is as bad as one that diverged: samplers that ignore
+        pruned trials would otherwise ask for its like again and again.
+        """
+        if outcome is Outcome.INFEASIBLE:
+            return TrialState.COMPLETE, self._penalty
+        return _STATES[state], value if state == "COMPLETE" else None
+
+    def _report_all(self, trial: Trial, record: TrialRecord) -> None:
+        known = self._storage.get_trial(trial._trial_id).intermediate_values
+        for epoch, value in record.intermediate.items():
+            if epoch not in known:
+                trial.report(value, epoch)
+
+    def _add(self, record: TrialRecord, *, ended: bool) -> Trial:
+        """Add a trial as it is; one that has not ended, as running."""
+        state, value = TrialState.RUNNING, None
+        if ended:
+            state, value = self._see(record.state, record.value, record.outcome)
+        self._study.add_trial(
+            optuna.trial.create_trial(
+                state=state,
+                value=value,
+                params=dict(record.params),
+                distributions=dict(record.distributions),
+                intermediate_values=dict(record.intermediate),
+                user_attrs={NUMBER_KEY: record.number},
+            )
+        )
+        number = self._storage.get_n_trials(self._study_id) - 1
+        return Trial(
+            self._study,
+            self._storage.get_trial_id_from_study_id_trial_number(self._study_id, number),
+        )
 
 
 def _create_quietly(
@@ -106,13 +174,3 @@ def _create_quietly(
         return optuna.create_study(study_name=name, storage=storage, sampler=sampler, pruner=pruner)
     finally:
         optuna.logging.set_verbosity(verbosity)
-
-
-def _make_frozen(record: TrialRecord, state: str) -> optuna.trial.FrozenTrial:
-    return optuna.trial.create_trial(
-        state=_STATES[state],
-        value=record.value if state == "COMPLETE" else None,
-        params=dict(record.params),
-        distributions=dict(record.distributions),
-        intermediate_values=dict(record.intermediate),
-    )

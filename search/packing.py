@@ -1,5 +1,6 @@
 """Which trials train together: as many of one width and one rung as a pack takes."""
 
+import functools
 import math
 from collections.abc import Callable, Iterable, Mapping
 
@@ -29,10 +30,10 @@ def even_out(size: int, *, left: int | None, slots: int) -> int:
 class ReadyTrials:
     """The trials that wait for a slot, in the order they came.
 
-    `sizes` gives the most trials of a pack for each width.
+    `sizes` gives the most trials of a pack for each kind of device and width.
     """
 
-    def __init__(self, sizes: Callable[[int], int]) -> None:
+    def __init__(self, sizes: Callable[[str, int], int]) -> None:
         self._sizes = sizes
         self._pools: dict[tuple[int, int], list[RunningTrial]] = {}
 
@@ -48,15 +49,15 @@ class ReadyTrials:
     def __len__(self) -> int:
         return sum(len(pool) for pool in self._pools.values())
 
-    def take_full(self) -> list[RunningTrial]:
+    def take_full(self, kind: str) -> list[RunningTrial]:
         """Return a full pack, of those that have come furthest; nothing if there is none."""
-        full = [key for key, pool in self._pools.items() if len(pool) >= self._sizes(key[1])]
+        full = [key for key, pool in self._pools.items() if len(pool) >= self._sizes(kind, key[1])]
         if not full:
             return []
         key = max(full)
-        return self._take(key, self._sizes(key[1]))
+        return self._take(key, self._sizes(kind, key[1]))
 
-    def take_some(self, *, slots: int = 1) -> list[RunningTrial]:
+    def take_some(self, kind: str, *, slots: int = 1) -> list[RunningTrial]:
         """Return what there is, shared out over `slots`; the least trained go first.
 
         Their survivors may then still join the others.
@@ -64,7 +65,8 @@ class ReadyTrials:
         if not self._pools:
             return []
         key = min(self._pools)
-        return self._take(key, min(self._sizes(key[1]), math.ceil(len(self._pools[key]) / slots)))
+        share = math.ceil(len(self._pools[key]) / slots)
+        return self._take(key, min(self._sizes(kind, key[1]), share))
 
     def _take(self, key: tuple[int, int], count: int) -> list[RunningTrial]:
         pool = self._pools.pop(key)
@@ -73,11 +75,21 @@ class ReadyTrials:
         return pool[:count]
 
 
-def read_sizes(sizes: Mapping[int, int]) -> Callable[[int], int]:
-    """Return the size for any width: that of the next measured width that is no narrower."""
-    widths = sorted(sizes)
+def read_sizes(sizes: Mapping[str, Mapping[int, int]]) -> Callable[[str, int], int]:
+    """Return the size for any kind and width: that of the next measured width that is no narrower.
 
-    def read_size(width: int) -> int:
-        return sizes[next((known for known in widths if known >= width), widths[-1])]
+    A kind of device that was not measured gets the smallest size of all kinds, which is right
+    for a device too small to be there at the start, and safe for any other.
+    """
 
+    @functools.cache
+    def read_size(kind: str, width: int) -> int:
+        return min(_look_up(known, width) for known in ([sizes[kind]] if kind in sizes else all_))
+
+    all_ = list(sizes.values())
     return read_size
+
+
+def _look_up(sizes: Mapping[int, int], width: int) -> int:
+    widths = sorted(sizes)
+    return sizes[next((known for known in widths if known >= width), widths[-1])]

@@ -1,4 +1,4 @@
-"""Where studies are kept: as given, from the environment, or in the current folder."""
+"""Where studies are kept and run: as given, from the environment, or the default."""
 
 import os
 from pathlib import Path
@@ -14,3 +14,8 @@ def resolve_folder(folder: Path | str | None) -> Path:
 def resolve_storage(storage: str | None, folder: Path) -> str:
     """Return the database's URL: as given, from ARCHLOSS_STORAGE, or a file in the folder."""
     return storage or os.environ.get("ARCHLOSS_STORAGE") or f"sqlite:///{folder / 'studies.db'}"
+
+
+def resolve_ray_address(address: str | None) -> str | None:
+    """Return the Ray cluster to join: as given, from ARCHLOSS_RAY_ADDRESS, or none."""
+    return address or os.environ.get("ARCHLOSS_RAY_ADDRESS") or None

@@ -26,6 +26,8 @@ class GridSampler(PackSampler):
     (Optuna's own wants to end the study, which is an error unless Optuna runs it.)
     """
 
+    follows_a_list = True
+
     def __init__(self, grid: Sequence[Params], *, seed: int) -> None:
         super().__init__(seed=seed)
         order = np.random.default_rng(seed).permutation(len(grid))
@@ -51,25 +53,27 @@ def _make_key(params: Params) -> frozenset[tuple[str, object]]:
 class SequenceSampler(PackSampler):
     """A scrambled Sobol sequence: no part of the space is left out, however few the trials.
 
-    (Optuna's own draws the first trial at random, and one point at a time.)
+    Trial number n gets point n, whichever driver starts it and however often the study is taken
+    up again. (Optuna's own draws the first trial at random, and one point at a time.)
     """
+
+    follows_a_list = True
 
     def __init__(self, *, seed: int) -> None:
         super().__init__(seed=seed)
         self._seed = seed
-        self._drawn = 0
 
     def choose(self, study: Study, count: int, distributions: Distributions) -> list[Params]:
         """Return the next points of the sequence."""
-        first, self._drawn = self._drawn, self._drawn + count
+        end = self.first_number + count
         sequence = qmc.Sobol(len(distributions), seed=self._seed)
-        whole = sequence.random_base2((self._drawn - 1).bit_length())
+        whole = sequence.random_base2((end - 1).bit_length())
         return [
             {
                 name: scale(distribution, share)
                 for (name, distribution), share in zip(distributions.items(), point, strict=True)
             }
-            for point in whole[first : self._drawn].tolist()
+            for point in whole[self.first_number : end].tolist()
         ]
 
 

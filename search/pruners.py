@@ -9,6 +9,8 @@ from optuna.trial import FrozenTrial
 
 from archloss.search.spec import Spec
 
+NUMBER_KEY = "number"
+
 
 def rung_epochs(spec: Spec) -> tuple[int, ...]:
     """Return the epochs at which trials report, increasing; the last one is the recipe's."""
@@ -54,18 +56,45 @@ class HalvingPruner(BasePruner):
 
     def prune(self, study: Study, trial: FrozenTrial) -> bool:
         """Say whether the trial, which has just reported, stops here."""
-        epoch = trial.last_step
-        bracket = self.find_bracket(trial.number)
+        return bool(self.find_pruned(study, [trial]))
+
+    def find_pruned(self, study: Study, trials: Sequence[FrozenTrial]) -> list[FrozenTrial]:
+        """Return those of the trials, which have just reported, that stop here.
+
+        All trials of the study are looked at once, however many are asked about.
+        """
+        places = {trial.number: self._find_place(trial) for trial in trials}
+        values: dict[tuple[int, int], list[float]]
+        values = {place: [] for place in places.values() if place is not None}
+        epochs = {epoch for epoch, _ in values}
+        for rival in study.get_trials(deepcopy=False) if values else ():
+            for epoch in epochs & rival.intermediate_values.keys():
+                shared = epoch, self.find_bracket(read_number(rival))
+                if shared in values:
+                    values[shared].append(rival.intermediate_values[epoch])
+        limits = {
+            place: sorted(reached)[max(1, len(reached) // self._factor) - 1]
+            for place, reached in values.items()
+        }
+        return [
+            trial
+            for trial in trials
+            if (place := places[trial.number]) is not None
+            and trial.intermediate_values[place[0]] > limits[place]
+        ]
+
+    def _find_place(self, trial: FrozenTrial) -> tuple[int, int] | None:
+        """Return the rung and the bracket in which the trial competes now, if it does."""
+        epoch, bracket = trial.last_step, self.find_bracket(read_number(trial))
         if epoch is None or epoch not in self._rungs[bracket:-1]:
-            return False
-        values = sorted(
-            rival.intermediate_values[epoch]
-            for rival in study.get_trials(deepcopy=False)
-            if epoch in rival.intermediate_values and self.find_bracket(rival.number) == bracket
-        )
-        last_promoted = values[max(1, len(values) // self._factor) - 1]
-        return trial.intermediate_values[epoch] > last_promoted
+            return None
+        return epoch, bracket
 
     def find_bracket(self, number: int) -> int:
         """Return the bracket of a trial: by turns, most of them in those that prune early."""
         return int(np.searchsorted(self._ends, number % self._ends[-1], side="right"))
+
+
+def read_number(trial: FrozenTrial) -> int:
+    """Return the trial's number in the database, which is another here if drivers share a study."""
+    return int(trial.user_attrs.get(NUMBER_KEY, trial.number))

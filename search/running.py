@@ -10,6 +10,7 @@ from archloss.spaces.design import Design
 from archloss.spaces.outcome import Outcome
 from archloss.spaces.pack import Member, Report, State
 from archloss.storage.records import Checkpoint, Curve
+from archloss.workers.executor import Box, Held, HeldLostError
 
 _FAILURES = (Outcome.INFEASIBLE, Outcome.FAILED, Outcome.LOST)
 
@@ -18,50 +19,69 @@ _FAILURES = (Outcome.INFEASIBLE, Outcome.FAILED, Outcome.LOST)
 class RunningTrial:
     """An unfinished trial of this driver.
 
-    `states` holds one entry per replicate, None before its first rung and once it diverged;
+    `states` holds one entry per replicate, None before its first rung and once it diverged: the
+    states themselves may be on other machines;
     `told` are the rungs' epochs that the study knows already, from before a restart;
-    `unsaved_s` is the training time that a killed driver would lose.
+    `unsaved_s` is the training time that a killed driver would lose; `retries` how often its worker
+    was lost.
     """
 
     trial_id: int
     number: int
     design: Design
-    states: dict[int, State | None]
+    states: dict[int, Held | None]
     epochs_done: int = 0
     diverged: set[int] = field(default_factory=set)
     told: set[int] = field(default_factory=set)
-    losses: int = 0
+    retries: int = 0
     seconds: float = 0.0
     unsaved_s: float = 0.0
 
     def make_members(self) -> tuple[Member, ...]:
-        """Return the replicates that go on."""
+        """Return the replicates that go on, without their states."""
         return tuple(
             Member(
                 trial_number=self.number,
                 replicate=replicate,
                 design=self.design,
                 epochs_done=self.epochs_done,
-                state=state,
             )
-            for replicate, state in self.states.items()
+            for replicate in self.states
             if replicate not in self.diverged
         )
+
+    def list_states(self) -> tuple[Held | None, ...]:
+        """Return the states of `make_members`, in its order."""
+        return tuple(
+            held for replicate, held in self.states.items() if replicate not in self.diverged
+        )
+
+    def back_up(self) -> None:
+        """Begin to copy the states to this machine, so that they outlive the one they are on."""
+        for held in self.states.values():
+            if held is not None:
+                held.back_up()
+
+    def has_states(self) -> bool:
+        """Say whether every state can still be had."""
+        try:
+            for held in self.states.values():
+                if held is not None:
+                    held.fetch()
+        except HeldLostError:
+            return False
+        return True
 
     def make_checkpoints(self) -> tuple[Checkpoint, ...]:
         """Return what it takes to go on from the last rung; nothing before the first.
 
-        A replicate that diverged has none: `restore` reads that off its absence.
+        A replicate that diverged has none: `restore` reads that off its absence. Raises
+        HeldLostError if a state is gone.
         """
         return tuple(
-            Checkpoint(
-                replicate=replicate,
-                epochs_done=self.epochs_done,
-                steps=state.steps,
-                arrays=state.arrays,
-            )
-            for replicate, state in self.states.items()
-            if state is not None
+            _make_checkpoint(replicate, self.epochs_done, held.fetch())
+            for replicate, held in self.states.items()
+            if held is not None
         )
 
     def make_weights(self) -> tuple[Checkpoint, ...]:
@@ -82,15 +102,24 @@ class RunningTrial:
         All replicates are saved together, so one that the newest rung lacks had diverged.
         """
         if not checkpoints:
+            self.states = dict.fromkeys(self.states)
+            self.epochs_done = 0
+            self.diverged = set()
             return
         self.epochs_done = max(saved.epochs_done for saved in checkpoints)
         newest = {
-            saved.replicate: State(arrays=saved.arrays, steps=saved.steps)
+            saved.replicate: Box(State(arrays=saved.arrays, steps=saved.steps))
             for saved in checkpoints
             if saved.epochs_done == self.epochs_done
         }
         self.states = {replicate: newest.get(replicate) for replicate in self.states}
         self.diverged = {replicate for replicate in self.states if replicate not in newest}
+
+
+def _make_checkpoint(replicate: int, epochs_done: int, state: State) -> Checkpoint:
+    return Checkpoint(
+        replicate=replicate, epochs_done=epochs_done, steps=state.steps, arrays=state.arrays
+    )
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -105,9 +134,14 @@ class RungResult:
 
 
 def take_reports(
-    trial: RunningTrial, reports: Sequence[Report], *, until_epoch: int, score: Score
+    trial: RunningTrial,
+    reports: Sequence[Report],
+    states: Sequence[Held | None],
+    *,
+    until_epoch: int,
+    score: Score,
 ) -> RungResult:
-    """Bring the trial up to date with its members' reports of one rung.
+    """Bring the trial up to date with its members' reports of one rung, and their states.
 
     The value is the mean over all replicates; one that has diverged, in this rung or before,
     counts with the score's penalty.
@@ -122,9 +156,9 @@ def take_reports(
         if values
     )
     values: dict[int, float] = {}
-    for report in reports:
+    for report, state in zip(reports, states, strict=True):
         trial.seconds += report.seconds
-        trial.states[report.replicate] = report.state
+        trial.states[report.replicate] = state
         if report.outcome in _FAILURES:
             return RungResult(
                 value=score.penalty,

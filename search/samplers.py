@@ -14,14 +14,16 @@ from archloss.search.planned import GridSampler, SequenceSampler
 from archloss.search.spec import SearchSpec, Spec
 
 
-def make_sampler(spec: Spec, *, already: int = 0) -> BaseSampler:
-    """Return the study's sampler, seeded by the spec and by how many trials there are `already`.
+def make_sampler(spec: Spec, *, already: int = 0, drivers_before: int = 0) -> BaseSampler:
+    """Return the study's sampler, seeded by the spec and by what the study has seen.
 
-    A study that goes on thus draws other numbers than it began with, and the same ones each
-    time it goes on from there.
+    That is how many trials there are `already`, and how many drivers worked on it before: each
+    one draws other numbers than those before and beside it, and the same ones each time the same
+    happens. Grids and sequences are the same for all, who take turns along them.
     """
     search = spec.search
-    seed = int(np.random.SeedSequence([search.seed, already]).generate_state(1)[0])
+    seen = (already, drivers_before) if already or drivers_before else ()
+    seed = int(np.random.SeedSequence([search.seed, *seen]).generate_state(1)[0])
     match search.sampler:
         case "tpe":
             return _make_tpe(search, seed)
@@ -42,11 +44,11 @@ def make_sampler(spec: Spec, *, already: int = 0) -> BaseSampler:
                 warn_independent_sampling=False,
             )
         case "qmc":
-            return SequenceSampler(seed=seed)
+            return SequenceSampler(seed=search.seed)
         case "grid":
             dimensions = spec.dimensions()
             grid = list_grid(dimensions, search.grid_points)
-            return GridSampler([to_params(dimensions, point) for point in grid], seed=seed)
+            return GridSampler([to_params(dimensions, point) for point in grid], seed=search.seed)
         case "random":
             return samplers.RandomSampler(seed=seed)
 

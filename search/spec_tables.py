@@ -119,11 +119,30 @@ class SearchSpec(Table):
 class WorkersSpec(Table):
     """Where packs run; nothing here changes what a trial computes."""
 
-    executor: Literal["inline", "local"] = Field(
-        default="local", description='"local" spawns processes; "inline" trains in this one.'
+    executor: Literal["inline", "local", "ray"] = Field(
+        default="local",
+        description='"local" spawns processes; "ray" runs workers on a Ray cluster; "inline" '
+        "trains in this process.",
     )
     processes: Annotated[Whole, Field(ge=1)] | Literal["auto"] = Field(
-        default="auto", description='Local processes; "auto" is one per GPU, else one per core.'
+        default="auto",
+        description='Worker processes; "auto" is as many as the GPUs, or else the cores, have '
+        "room for.",
+    )
+    cpus_per_worker: Annotated[Whole, Field(ge=1)] = Field(
+        default=1, description="Cores, and threads of arithmetic, of a worker process."
+    )
+    gpus_per_worker: Annotated[Number, Field(ge=0)] | Literal["auto"] = Field(
+        default="auto",
+        description="GPUs of a worker process, whole or a share of one, as in 0.5; 0 is none, "
+        '"auto" is 1 where there are any.',
+    )
+    pack_timeout: Annotated[Number, Field(gt=0)] | None = Field(
+        default=None,
+        description="Seconds after which a pack's worker is given up, and the pack tried again.",
+    )
+    max_retries: Whole = Field(
+        default=3, ge=0, description="How often a trial is tried again after its worker was lost."
     )
     pack: Annotated[Whole, Field(ge=1)] | Literal["auto"] = Field(
         default="auto", description='Networks trained together; "auto" measures what pays.'
@@ -133,3 +152,17 @@ class WorkersSpec(Table):
         pattern=r"^(auto|cpu|mps|cuda(:\d+)?)$",
         description='"auto", "cpu", "cuda", "cuda:N" or "mps".',
     )
+
+    @model_validator(mode="after")
+    def _ask_for_what_can_be(self) -> "WorkersSpec":
+        if self.executor == "inline" and self.pack_timeout is not None:
+            raise ValueError(
+                f'pack_timeout must be left out with executor = "inline", which cannot stop what '
+                f"runs in its own process, but got {self.pack_timeout}"
+            )
+        share = self.gpus_per_worker
+        if share != "auto" and share > 1 and share != int(share):
+            raise ValueError(
+                f"gpus_per_worker must be a whole number, or at most 1, but got {share}"
+            )
+        return self

@@ -13,6 +13,7 @@ class Tally:
         self.best_value: float | None = None
         self.best_number: int | None = None
         self._values: list[float] = []
+        self._seen: set[int] = set()
 
     @property
     def finished(self) -> int:
@@ -20,9 +21,18 @@ class Tally:
         return self.complete + self.pruned
 
     def count(
-        self, *, number: int, state: str | None, value: float | None, outcome: Outcome | None
+        self,
+        trial_id: int,
+        *,
+        number: int,
+        state: str | None,
+        value: float | None,
+        outcome: Outcome | None,
     ) -> None:
-        """Take in one trial; one that has not ended changes nothing."""
+        """Take in one trial, once; one that has not ended changes nothing."""
+        if state not in ("COMPLETE", "PRUNED", "FAIL") or trial_id in self._seen:
+            return
+        self._seen.add(trial_id)
         self.complete += state == "COMPLETE"
         self.pruned += state == "PRUNED"
         self.failed += state == "FAIL"

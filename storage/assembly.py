@@ -7,10 +7,13 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import sqlalchemy as sa
+from sqlalchemy.engine import URL
 
 from archloss.spaces.outcome import Outcome
+from archloss.storage.dialects import show_url
+from archloss.storage.leases import show_host
 from archloss.storage.optuna_trials import OptunaStudy, OptunaTrial
-from archloss.storage.records import StudyRecord, TrialRecord, TrialTell
+from archloss.storage.records import DriverRecord, Ending, StudyRecord, TrialRecord, TrialTell
 
 
 def check_tell(tell: TrialTell) -> None:
@@ -40,6 +43,15 @@ def explain_missing(
     return f"there is no study {name!r}; {there}"
 
 
+def explain_elsewhere(url: URL, host: str) -> str:
+    """Return why a driver may not work on an SQLite file that one on another machine works on."""
+    return (
+        f"a driver on the machine {host!r} is working in the database {show_url(url)}; SQLite "
+        "cannot be shared between machines. Use PostgreSQL (--storage postgresql://...), or wait "
+        "until that driver has ended"
+    )
+
+
 def make_study(name: str, row: sa.Row[Any]) -> StudyRecord:
     """Put Optuna's part of a study and ours together."""
     return StudyRecord(
@@ -53,21 +65,32 @@ def make_study(name: str, row: sa.Row[Any]) -> StudyRecord:
     )
 
 
-def make_record(
-    trial: OptunaTrial, outcome: str | None, message: str | None, seconds: float | None
-) -> TrialRecord:
+def make_driver(row: sa.Row[Any], running: int) -> DriverRecord:
+    """Make a record of a lease."""
+    return DriverRecord(
+        lease_id=row.lease_id,
+        host=show_host(row.host),
+        pid=row.pid,
+        opened_s=row.opened_s,
+        renewed_s=row.renewed_s,
+        running=running,
+    )
+
+
+def make_record(trial: OptunaTrial, ending: Ending) -> TrialRecord:
     """Put Optuna's part of a trial and ours together."""
     return TrialRecord(
         trial_id=trial.trial_id,
         number=trial.number,
         state=trial.state,
         value=trial.value,
-        outcome=None if outcome is None else Outcome[outcome],
-        message=message,
+        outcome=None if ending.outcome is None else Outcome[ending.outcome],
+        message=ending.message,
         params=trial.params,
         distributions=trial.distributions,
         intermediate=trial.intermediate,
-        seconds=seconds,
+        seconds=ending.seconds,
         started_at=trial.started_at,
         finished_at=trial.finished_at,
+        retries=ending.retries,
     )

@@ -1,23 +1,34 @@
 """One database: Optuna's tables and ours behind one door, a transaction for each call."""
 
-import contextlib
 import json
-import math
-import secrets
 from collections.abc import Collection, Mapping, Sequence
 
 import optuna
 import sqlalchemy as sa
 from optuna.storages import BaseStorage, RDBStorage
 
-from archloss.storage import leases, results, tables
-from archloss.storage.assembly import check_tell, explain_missing, make_record, make_study
-from archloss.storage.dialects import BUSY_TIMEOUT_S, explained, open_engine, read_url, writing
-from archloss.storage.errors import StorageError, StudyExistsError, StudyNotFoundError
-from archloss.storage.optuna_trials import OptunaStudy, OptunaTables, read_clock
+from archloss.storage import leases, results, sharing, tables
+from archloss.storage.access import RECONNECT_S, Access, Change
+from archloss.storage.assembly import (
+    check_tell,
+    explain_elsewhere,
+    explain_missing,
+    make_driver,
+    make_study,
+)
+from archloss.storage.dialects import BUSY_TIMEOUT_S, show_url
+from archloss.storage.errors import (
+    StorageError,
+    StorageURLError,
+    StudyExistsError,
+    StudyMovedError,
+    StudyNotFoundError,
+)
+from archloss.storage.optuna_trials import OptunaStudy, read_clock
 from archloss.storage.records import (
     Checkpoint,
     Curve,
+    DriverRecord,
     StudyRecord,
     StudySummary,
     TrialHandle,
@@ -26,38 +37,47 @@ from archloss.storage.records import (
     TrialStateName,
     TrialTell,
 )
-from archloss.storage.schema import open_optuna, open_tables
+from archloss.storage.sharing import Driver
 
-__all__ = ["Database", "StorageError", "StudyExistsError", "StudyNotFoundError"]
+__all__ = [
+    "Database",
+    "StorageError",
+    "StorageURLError",
+    "StudyExistsError",
+    "StudyMovedError",
+    "StudyNotFoundError",
+]
+
+_RENEW_WITHIN_S = 10.0
 
 
 class Database:
     """The studies at one URL. Any number of threads and processes may use it at once.
 
-    `busy_timeout_s` is how long a call waits for other writers. `notes` are what a person should
-    know about this database. Every method may raise StorageError.
+    `busy_timeout_s` is how long a call waits for other writers, `reconnect_s` how long for a
+    server that is away or cut the connection: what was asked is then done once, not twice.
+    `notes` are what a person should know about this database. Every method may raise StorageError;
+    a URL that cannot be used raises StorageURLError.
     """
 
-    def __init__(self, url: str, *, busy_timeout_s: float = BUSY_TIMEOUT_S) -> None:
-        self._url = read_url(url)
-        self._busy_timeout_s = busy_timeout_s
-        self._engine = open_engine(self._url, busy_timeout_s=busy_timeout_s)
+    def __init__(
+        self,
+        url: str,
+        *,
+        busy_timeout_s: float = BUSY_TIMEOUT_S,
+        reconnect_s: float = RECONNECT_S,
+    ) -> None:
+        self._access = Access(url, busy_timeout_s=busy_timeout_s, reconnect_s=reconnect_s)
+        self.notes = self._access.notes
         self._rdb: RDBStorage | None = None
-        self._optuna: OptunaTables
-        try:
-            with explained(self._url):
-                self._optuna, self.notes = open_tables(self._engine, busy_timeout_s=busy_timeout_s)
-        except BaseException:
-            self._engine.dispose()
-            raise
+        self._study_ids: dict[int, int] = {}
 
     def __repr__(self) -> str:
-        return f"Database({self._url.render_as_string(hide_password=True)!r})"
+        return f"Database({show_url(self._access.url)!r})"
 
     def close(self) -> None:
-        """Let go of all connections."""
-        self._optuna.close()
-        self._engine.dispose()
+        """Let go of all connections; calls on other threads that wait for a server give up."""
+        self._access.close()
         if self._rdb is not None:
             self._rdb.remove_session()
             self._rdb.engine.dispose()
@@ -65,8 +85,7 @@ class Database:
     def optuna_storage(self) -> BaseStorage:
         """Return an ordinary Optuna storage on the same database, which caches what it read."""
         if self._rdb is None:
-            with explained(self._url):
-                self._rdb = open_optuna(self._engine, busy_timeout_s=self._busy_timeout_s)
+            self._rdb = self._access.open_optuna()
             self._cached = optuna.storages.get_storage(self._rdb)
         return self._cached
 
@@ -80,25 +99,15 @@ class Database:
         environment: Mapping[str, str],
     ) -> StudyRecord:
         """Make a study that is minimised, or raise StudyExistsError."""
-        token = secrets.token_hex(16)
         created_at = read_clock()
-        with explained(self._url), self._optuna.changing(self._engine, None, None) as connection:
-            study_id = self._optuna.create_study(connection, name, token)
-            if study_id is None:
-                raise StudyExistsError(
-                    f"a study named {name!r} is in the database already; choose another name"
-                )
-            results.remove_leftovers(connection, study_id)
-            row = {
-                "study_id": study_id,
-                "token": token,
-                "spec": spec,
-                "digest": digest,
-                "fingerprint": fingerprint,
-                "environment": json.dumps(dict(environment)),
-                "created_at": created_at,
-            }
-            connection.execute(sa.insert(tables.studies), [row])
+        row = {
+            "spec": spec,
+            "digest": digest,
+            "fingerprint": fingerprint,
+            "environment": json.dumps(dict(environment)),
+            "created_at": created_at,
+        }
+        study_id = self._access.change(None, None, lambda change: _create(change, name, row))
         return StudyRecord(
             study_id=study_id,
             name=name,
@@ -111,9 +120,7 @@ class Database:
 
     def get_study(self, name: str) -> StudyRecord:
         """Return a study of ours, or raise StudyNotFoundError naming the nearest there is."""
-        with explained(self._url), self._engine.connect() as connection:
-            known = self._optuna.list_studies(connection)
-            ours = self._read_ours(connection, known)
+        known, ours = self._access.read(self._read_studies)
         for study in known:
             if study.name == name and study.study_id in ours:
                 return ours[study.study_id]
@@ -121,53 +128,102 @@ class Database:
 
     def list_studies(self) -> list[StudySummary]:
         """Return a line for each study in the database, in the order they were made."""
-        with explained(self._url), self._engine.connect() as connection:
-            known = self._optuna.list_studies(connection)
-            ours = self._read_ours(connection, known)
+
+        def summarise(connection: sa.Connection) -> list[StudySummary]:
+            known, ours = self._read_studies(connection)
             return [self._summarise(connection, study, ours) for study in known]
+
+        return self._access.read(summarise)
 
     def delete_study(self, name: str) -> None:
         """Delete a study of ours with all its trials, in Optuna's tables and in ours."""
         study = self.get_study(name)
-        with explained(self._url), self._optuna.changing(self._engine, None, None) as connection:
-            self._optuna.delete_study(connection, study.study_id)
-            results.remove_leftovers(connection, study.study_id)
+
+        def delete(change: Change) -> None:
+            change.optuna.delete_study(change.connection, study.study_id)
+            results.remove_leftovers(change.connection, study.study_id)
+
+        self._access.change(None, None, delete)
 
     def open_lease(self, study_id: int) -> int:
-        """Say that this process works on the study; return the lease's id."""
-        with explained(self._url), writing(self._engine) as connection:
-            return leases.open_lease(connection, study_id)
+        """Say that this process works on the study; return the lease's id.
 
-    def renew_lease(self, lease_id: int) -> None:
-        """Say that the lease's driver lives; due well within `leases.LEASE_TIMEOUT_S`."""
-        with explained(self._url), writing(self._engine) as connection:
-            leases.renew_lease(connection, lease_id)
+        Raises StorageError where another machine works on the same SQLite file.
+        """
+
+        def open_once(change: Change) -> int:
+            opened = None
+            if change.repeated:
+                opened = leases.find_opened(change.connection, study_id, change.token)
+            if not self._access.dialect.is_served:
+                elsewhere = leases.find_elsewhere(change.connection)
+                if elsewhere is not None:
+                    raise StorageError(explain_elsewhere(self._access.url, elsewhere))
+            return opened or leases.open_lease(change.connection, study_id, change.token)
+
+        return self._access.write(open_once)
+
+    def renew_lease(self, lease_id: int) -> bool:
+        """Say that the lease's driver lives; due well within `leases.LEASE_TIMEOUT_S`.
+
+        Return whether it is asked to stop. A server that is away is waited for only shortly: the
+        next renewal does as well.
+        """
+        return self._access.write(
+            lambda change: leases.renew_lease(change.connection, lease_id),
+            patience_s=_RENEW_WITHIN_S,
+        )
 
     def close_lease(self, lease_id: int) -> None:
         """Say that the driver is done: what it left RUNNING may be taken over at once."""
-        with explained(self._url), writing(self._engine) as connection:
-            leases.close_lease(connection, lease_id)
+        self._access.write(lambda change: leases.close_lease(change.connection, lease_id))
+
+    def count_leases(self, study_id: int) -> int:
+        """Return how many leases were ever opened on the study."""
+        return self._access.read(lambda connection: leases.count_leases(connection, study_id))
+
+    def request_stop(self, study_id: int) -> None:
+        """Ask the drivers that work on the study now to stop; later ones are not asked."""
+        if not self._access.write(lambda change: leases.request_stop(change.connection, study_id)):
+            raise StudyNotFoundError(f"there is no study of ours with the id {study_id}")
+
+    def stop_requested(self, lease_id: int) -> bool:
+        """Say whether the lease's driver is asked to stop."""
+        return self._access.read(lambda connection: leases.is_stop_requested(connection, lease_id))
+
+    def list_drivers(self, study_id: int) -> list[DriverRecord]:
+        """Return the drivers that work on the study now, in the order they came."""
+
+        def read(connection: sa.Connection) -> list[DriverRecord]:
+            running = results.count_running(connection, study_id)
+            live = leases.read_live(connection, study_id)
+            return [make_driver(row, running.get(row.lease_id, 0)) for row in live]
+
+        return self._access.read(read)
 
     def start_trials(
-        self, study_id: int, lease_id: int, starts: Sequence[TrialStart], *, budget: int | None
+        self,
+        study_id: int,
+        lease_id: int,
+        starts: Sequence[TrialStart],
+        *,
+        budget: int | None,
+        expected_count: int | None = None,
     ) -> list[TrialHandle]:
         """Start as many of the trials as the budget has room for, the first ones.
 
         The budget counts trials that are running, paused or finished, of every driver; not those
-        that failed, nor what another program enqueued.
+        that failed, nor what another program enqueued. With `expected_count`, nothing is started
+        and StudyMovedError raised if the study holds another number of trials.
         """
-        with explained(self._url), self._changing(study_id, lease_id) as connection:
-            if budget is not None:
-                room = budget - self._count_spent(connection, study_id)
-                starts = starts[: max(0, room)]
-            if not starts:
-                return []
-            return self._optuna.start(
-                connection,
-                study_id,
-                starts,
-                lambda ids: results.insert_started(connection, study_id, lease_id, ids),
-            )
+        driver = Driver(study_id, lease_id)
+        return self._access.change(
+            study_id,
+            lease_id,
+            lambda change: sharing.start_trials(
+                change, driver, starts, budget=budget, expected_count=expected_count
+            ),
+        )
 
     def tell(self, lease_id: int, tells: Sequence[TrialTell], *, keep_weights: int) -> set[int]:
         """Write what became of trials; return the ids of those that were accepted.
@@ -177,78 +233,90 @@ class Database:
         """
         for tell in tells:
             check_tell(tell)
-        study_id = self._find_study(lease_id)
-        with explained(self._url), self._changing(study_id, lease_id) as connection:
-            leased = results.find_leased(connection, lease_id, [tell.trial_id for tell in tells])
-            accepted = set(self._optuna.find_running(connection, leased))
-            tells = [tell for tell in tells if tell.trial_id in accepted]
-            if tells:
-                results.write_results(connection, lease_id, tells)
-                self._optuna.write(connection, tells)
-            finished = [t.trial_id for t in tells if t.state not in (None, "WAITING")]
-            if finished:
-                results.delete_checkpoints(connection, finished)
-            if any(tell.weights for tell in tells):
-                self._drop_weights(connection, study_id, keep_weights)
-        return accepted
+        driver = Driver(self._find_study(lease_id), lease_id)
+        return self._access.change(
+            driver.study_id,
+            lease_id,
+            lambda change: sharing.tell(change, driver, tells, keep_weights=keep_weights),
+        )
 
     def take_over(
-        self, study_id: int, lease_id: int
+        self, study_id: int, lease_id: int, *, budget: int | None = None
     ) -> list[tuple[TrialRecord, tuple[Checkpoint, ...]]]:
-        """Make RUNNING under this lease whatever is paused, or whose driver is dead."""
-        with explained(self._url), self._changing(study_id, lease_id) as connection:
-            unfinished = self._optuna.find_unfinished(connection, study_id)
-            owners = results.read_leases(connection, study_id, set(unfinished))
-            live = leases.find_live(connection, set(owners.values())) | {lease_id}
-            taken = [
-                trial_id
-                for trial_id, owner in owners.items()
-                if unfinished[trial_id] == "WAITING" or owner not in live
-            ]
-            if not taken:
-                return []
-            results.set_lease(connection, lease_id, taken)
-            self._optuna.resume(connection, taken)
-            checkpoints = results.read_checkpoints(connection, taken)
-            records = self._read(connection, study_id, taken)
-        return [(record, checkpoints.get(record.trial_id, ())) for record in records]
+        """Make RUNNING under this lease whatever is paused, or whose driver is dead.
+
+        No more of them than the budget has room for beside what is finished and running: what
+        dead drivers were running first, then what is paused. The rest is, or becomes, paused.
+        """
+        driver = Driver(study_id, lease_id)
+        return self._access.change(
+            study_id, lease_id, lambda change: sharing.take_over(change, driver, budget=budget)
+        )
 
     def read_trials(self, study_id: int) -> list[TrialRecord]:
         """Return all trials of a study, by number."""
-        with explained(self._url), self._engine.connect() as connection:
-            return self._read(connection, study_id, None)
+        return self._access.read(
+            lambda connection: sharing.read_trials(self._access.optuna, connection, study_id, None)
+        )
+
+    def read_news(
+        self, study_id: int, *, first_number: int, trial_ids: Collection[int]
+    ) -> list[TrialRecord]:
+        """Return the trials from a number on, and those with these ids, by number.
+
+        The cost is that of what is returned, not of the study.
+        """
+        optuna = self._access.optuna
+
+        def read(connection: sa.Connection) -> list[TrialRecord]:
+            wanted = {*optuna.find_from(connection, study_id, first_number), *trial_ids}
+            if not wanted:
+                return []
+            return sharing.read_trials(optuna, connection, study_id, wanted)
+
+        return self._access.read(read)
 
     def read_curves(self, study_id: int, number: int) -> list[Curve]:
         """Return every metric of every replicate of a trial, at every epoch."""
-        with explained(self._url), self._engine.connect() as connection:
-            return results.read_curves(connection, self._find_trial(connection, study_id, number))
+        return self._access.read(
+            lambda connection: results.read_curves(
+                connection, self._find_trial(connection, study_id, number)
+            )
+        )
+
+    def read_checkpoints(self, trial_ids: Collection[int]) -> Mapping[int, tuple[Checkpoint, ...]]:
+        """Return the checkpoints of unfinished trials, by id; a trial without any is left out."""
+        return self._access.read(lambda connection: results.read_checkpoints(connection, trial_ids))
 
     def read_weights(self, study_id: int, number: int) -> tuple[Checkpoint, ...]:
         """Return a trial's weights, by replicate; none if it is not among the best."""
-        with explained(self._url), self._engine.connect() as connection:
-            return results.read_weights(connection, self._find_trial(connection, study_id, number))
+        return self._access.read(
+            lambda connection: results.read_weights(
+                connection, self._find_trial(connection, study_id, number)
+            )
+        )
 
     def read_test(self, study_id: int, number: int) -> Mapping[int, Mapping[str, float]]:
         """Return a trial's metrics on the test split, by replicate."""
-        with explained(self._url), self._engine.connect() as connection:
-            return results.read_test(connection, self._find_trial(connection, study_id, number))
+        return self._access.read(
+            lambda connection: results.read_test(
+                connection, self._find_trial(connection, study_id, number)
+            )
+        )
 
     def count_states(self, study_id: int) -> dict[TrialStateName, int]:
         """Return how many trials are in each state that any is in."""
-        with explained(self._url), self._engine.connect() as connection:
-            return self._optuna.count_states(connection, study_id)
+        return self._access.read(
+            lambda connection: self._access.optuna.count_states(connection, study_id)
+        )
 
-    def _changing(
-        self, study_id: int, lease_id: int
-    ) -> contextlib.AbstractContextManager[sa.Connection]:
-        return self._optuna.changing(self._engine, study_id, lease_id)
-
-    def _read_ours(
-        self, connection: sa.Connection, known: Sequence[OptunaStudy]
-    ) -> dict[int, StudyRecord]:
-        """Return our part of the studies that are ours, by id."""
+    def _read_studies(
+        self, connection: sa.Connection
+    ) -> tuple[list[OptunaStudy], dict[int, StudyRecord]]:
+        """Return all studies, and our part of those that are ours, by id."""
+        known = self._access.optuna.list_studies(connection)
         rows = {row.study_id: row for row in connection.execute(sa.select(tables.studies))}
-        return {
+        return known, {
             study.study_id: make_study(study.name, rows[study.study_id])
             for study in known
             if study.study_id in rows and rows[study.study_id].token == study.token
@@ -257,53 +325,46 @@ class Database:
     def _summarise(
         self, connection: sa.Connection, study: OptunaStudy, ours: Mapping[int, StudyRecord]
     ) -> StudySummary:
-        best = self._optuna.find_best(connection, study)
+        best = self._access.optuna.find_best(connection, study)
         record = ours.get(study.study_id)
         return StudySummary(
             name=study.name,
             ours=record is not None,
-            counts=self._optuna.count_states(connection, study.study_id),
+            counts=self._access.optuna.count_states(connection, study.study_id),
             best_value=None if best is None else best[0],
             best_number=None if best is None else best[1],
             created_at=None if record is None else record.created_at,
         )
 
-    def _count_spent(self, connection: sa.Connection, study_id: int) -> int:
-        """Return how much of the budget is finished, running or paused."""
-        counts = self._optuna.count_states(connection, study_id)
-        spent = sum(counts.get(state, 0) for state in ("RUNNING", "COMPLETE", "PRUNED"))
-        if counts.get("WAITING", 0):
-            states = self._optuna.find_unfinished(connection, study_id)
-            waiting = [trial_id for trial_id, state in states.items() if state == "WAITING"]
-            spent += len(results.read_leases(connection, study_id, waiting))
-        return spent
-
-    def _drop_weights(self, connection: sa.Connection, study_id: int, keep: int) -> None:
-        """Delete the weights of all but the best trials."""
-        weighty = results.find_weighty(connection, study_id)
-        trials = self._optuna.read(connection, study_id, weighty)
-        trials.sort(key=lambda trial: math.inf if trial.value is None else trial.value)
-        results.delete_weights(connection, [trial.trial_id for trial in trials[keep:]])
-
-    def _read(
-        self, connection: sa.Connection, study_id: int, trial_ids: Collection[int] | None
-    ) -> list[TrialRecord]:
-        endings = results.read_endings(connection, study_id)
-        nothing = (None, None, None)
-        return [
-            make_record(trial, *endings.get(trial.trial_id, nothing))
-            for trial in self._optuna.read(connection, study_id, trial_ids)
-        ]
-
     def _find_study(self, lease_id: int) -> int:
-        with explained(self._url), self._engine.connect() as connection:
-            study_id = leases.find_study(connection, lease_id)
-        if study_id is None:
-            raise StudyNotFoundError(f"the study of lease {lease_id} was deleted meanwhile")
-        return study_id
+        """Return the study that a lease is on; it never changes."""
+        if lease_id not in self._study_ids:
+            study_id = self._access.read(lambda connection: leases.find_study(connection, lease_id))
+            if study_id is None:
+                raise StudyNotFoundError(f"the study of lease {lease_id} was deleted meanwhile")
+            self._study_ids[lease_id] = study_id
+        return self._study_ids[lease_id]
 
     def _find_trial(self, connection: sa.Connection, study_id: int, number: int) -> int:
-        trial_id = self._optuna.find_trial(connection, study_id, number)
+        trial_id = self._access.optuna.find_trial(connection, study_id, number)
         if trial_id is None:
             raise StorageError(f"the study with the id {study_id} has no trial {number}")
         return trial_id
+
+
+def _create(change: Change, name: str, row: Mapping[str, object]) -> int:
+    """Make a study with its row of ours; one that an earlier try made is taken for its own."""
+    study_id = None
+    if change.repeated:
+        known = change.optuna.list_studies(change.connection)
+        study_id = next((s.study_id for s in known if s.token == change.token), None)
+    if study_id is None:
+        study_id = change.optuna.create_study(change.connection, name, change.token)
+    if study_id is None:
+        raise StudyExistsError(
+            f"a study named {name!r} is in the database already; choose another name"
+        )
+    results.remove_leftovers(change.connection, study_id)
+    ours = {**row, "study_id": study_id, "token": change.token}
+    change.connection.execute(sa.insert(tables.studies), [ours])
+    return study_id

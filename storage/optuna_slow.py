@@ -18,7 +18,7 @@ from optuna.storages import RDBStorage
 from optuna.study import StudyDirection
 from optuna.trial import FrozenTrial, TrialState
 
-from archloss.storage.dialects import committing_each, writing
+from archloss.storage.dialects import get_dialect
 from archloss.storage.leases import find_live
 from archloss.storage.optuna_trials import TOKEN_KEY, OptunaStudy, OptunaTrial, make_attributes
 from archloss.storage.records import TrialHandle, TrialStart, TrialStateName, TrialTell
@@ -49,7 +49,7 @@ class SlowOptunaTables:
                 while not _try_lock(engine, study_id, lease_id):
                     time.sleep(_WAIT_S)
             try:
-                with committing_each(engine) as connection:
+                with get_dialect(engine).committing_each(engine) as connection:
                     yield connection
             finally:
                 if study_id is not None:
@@ -92,6 +92,15 @@ class SlowOptunaTables:
             state = _name(trial.state)
             counts[state] = counts.get(state, 0) + 1
         return counts
+
+    def count_trials(self, _connection: sa.Connection, study_id: int) -> int:
+        """Return how many trials the study holds, which is the number of the next one."""
+        return self._storage.get_n_trials(study_id)
+
+    def find_from(self, _connection: sa.Connection, study_id: int, number: int) -> list[int]:
+        """Return the ids of the trials with this number or a higher one."""
+        trials = self._storage.get_all_trials(study_id, deepcopy=False)
+        return [trial._trial_id for trial in trials if trial.number >= number]
 
     def find_best(self, _connection: sa.Connection, study: OptunaStudy) -> tuple[float, int] | None:
         """Return the best value of a study and its trial's number."""
@@ -153,6 +162,11 @@ class SlowOptunaTables:
         for trial_id in trial_ids:
             self._storage.set_trial_state_values(trial_id, TrialState.RUNNING)
 
+    def pause(self, _connection: sa.Connection, trial_ids: Collection[int]) -> None:
+        """Make RUNNING trials WAITING."""
+        for trial_id in trial_ids:
+            self._storage.set_trial_state_values(trial_id, TrialState.WAITING)
+
     def write(self, _connection: sa.Connection, tells: Sequence[TrialTell]) -> None:
         """Write intermediate values, and for finished trials value, attributes and state."""
         for tell in tells:
@@ -182,7 +196,7 @@ class SlowOptunaTables:
 
 def _try_lock(engine: sa.Engine, study_id: int, lease_id: int | None) -> bool:
     """Put the lease's name on the study, unless that of another live one is there."""
-    with writing(engine) as connection:
+    with get_dialect(engine).writing(engine) as connection:
         query = sa.select(studies.c.locked_by).where(studies.c.study_id == study_id)
         owner = connection.execute(query).scalar()
         if owner not in (None, lease_id) and find_live(connection, {owner}):
@@ -193,7 +207,7 @@ def _try_lock(engine: sa.Engine, study_id: int, lease_id: int | None) -> bool:
 
 
 def _unlock(engine: sa.Engine, study_id: int, lease_id: int | None) -> None:
-    with writing(engine) as connection:
+    with get_dialect(engine).writing(engine) as connection:
         update = sa.update(studies).where(
             studies.c.study_id == study_id, studies.c.locked_by == lease_id
         )

@@ -17,7 +17,7 @@ from optuna.distributions import BaseDistribution, distribution_to_json, json_to
 from optuna.study import StudyDirection
 from optuna.trial import TrialState
 
-from archloss.storage.dialects import insert_ignoring, lock_study, writing
+from archloss.storage.dialects import get_dialect, insert_rows, lock_study
 from archloss.storage.errors import StudyNotFoundError
 from archloss.storage.optuna_trials import (
     TOKEN_KEY,
@@ -29,6 +29,7 @@ from archloss.storage.optuna_trials import (
 from archloss.storage.records import TrialHandle, TrialStart, TrialStateName, TrialTell
 
 KNOWN_REVISION = "v3.2.0.a"
+_FIRST_BLOCK = 64
 
 _KNOWN_COLUMNS = {
     "StudyModel": "study_id study_name",
@@ -96,7 +97,7 @@ class BulkOptunaTables:
         self, engine: sa.Engine, study_id: int | None, _lease_id: int | None
     ) -> Iterator[sa.Connection]:
         """Enter one transaction for Optuna's rows and ours, alone on the study if one is named."""
-        with writing(engine) as connection:
+        with get_dialect(engine).writing(engine) as connection:
             if study_id is not None and not lock_study(connection, self._studies, study_id):
                 raise StudyNotFoundError(f"the study with the id {study_id} was deleted meanwhile")
             yield connection
@@ -160,6 +161,30 @@ class BulkOptunaTables:
         )
         return {state.name: count for state, count in connection.execute(query)}
 
+    def count_trials(self, connection: sa.Connection, study_id: int) -> int:
+        """Return how many trials the study holds, which is the number of the next one."""
+        query = sa.select(self._trials.c.number).where(self._trials.c.study_id == study_id)
+        last = connection.execute(query.order_by(self._trials.c.trial_id.desc()).limit(1)).scalar()
+        return 0 if last is None else int(last) + 1
+
+    def find_from(self, connection: sa.Connection, study_id: int, number: int) -> list[int]:
+        """Return the ids of the trials with this number or a higher one.
+
+        Read from the last one backwards, by the primary key: numbers follow ids in a study.
+        """
+        trials = self._trials.c
+        query = sa.select(trials.trial_id, trials.number).where(trials.study_id == study_id)
+        query = query.order_by(trials.trial_id.desc())
+        found: list[int] = []
+        block = _FIRST_BLOCK
+        while True:
+            before = query if not found else query.where(trials.trial_id < found[-1])
+            rows = connection.execute(before.limit(block)).all()
+            found += [row.trial_id for row in rows if row.number >= number]
+            if len(rows) < block or rows[-1].number <= number:
+                return found
+            block *= 4
+
     def find_best(self, connection: sa.Connection, study: OptunaStudy) -> tuple[float, int] | None:
         """Return the best finite value of a study and its trial's number."""
         if len(study.directions) != 1:
@@ -187,8 +212,7 @@ class BulkOptunaTables:
     ) -> list[TrialHandle]:
         """Insert RUNNING trials with their parameters, numbered on from the last."""
         trials = self._trials
-        count = sa.select(sa.func.count()).where(trials.c.study_id == study_id)
-        first = int(connection.execute(count).scalar_one())
+        first = self.count_trials(connection, study_id)
         now = read_clock()
         rows = [
             {
@@ -201,9 +225,7 @@ class BulkOptunaTables:
         ]
         insert = sa.insert(trials).returning(trials.c.trial_id, sort_by_parameter_order=True)
         ids = connection.execute(insert, rows).scalars().all()
-        params = _make_params(ids, starts)
-        if params:
-            connection.execute(sa.insert(self._table["TrialParamModel"]), params)
+        insert_rows(connection, self._table["TrialParamModel"], _make_params(ids, starts))
         claim(ids)
         return [
             TrialHandle(trial_id=trial_id, number=first + index)
@@ -245,6 +267,10 @@ class BulkOptunaTables:
         """Make WAITING trials RUNNING."""
         self._set_state(connection, trial_ids, TrialState.RUNNING)
 
+    def pause(self, connection: sa.Connection, trial_ids: Collection[int]) -> None:
+        """Make RUNNING trials WAITING."""
+        self._set_state(connection, trial_ids, TrialState.WAITING)
+
     def write(self, connection: sa.Connection, tells: Sequence[TrialTell]) -> None:
         """Write intermediate values, and for finished trials value, attributes and state."""
         self._insert(connection, "TrialIntermediateValueModel", self._make_intermediates(tells))
@@ -275,8 +301,7 @@ class BulkOptunaTables:
     def _insert(
         self, connection: sa.Connection, name: str, rows: Sequence[Mapping[str, object]]
     ) -> None:
-        if rows:
-            connection.execute(insert_ignoring(self._table[name]), rows)
+        insert_rows(connection, self._table[name], rows, known="left")
 
     def _make_intermediates(self, tells: Sequence[TrialTell]) -> list[dict[str, object]]:
         model = self._models.TrialIntermediateValueModel

@@ -68,6 +68,12 @@ class OptunaTables(Protocol):
     def count_states(self, connection: sa.Connection, study_id: int) -> dict[TrialStateName, int]:
         """Return how many trials are in each state that any is in."""
 
+    def count_trials(self, connection: sa.Connection, study_id: int) -> int:
+        """Return how many trials the study holds, which is the number of the next one."""
+
+    def find_from(self, connection: sa.Connection, study_id: int, number: int) -> list[int]:
+        """Return the ids of the trials with this number or a higher one."""
+
     def find_best(self, connection: sa.Connection, study: OptunaStudy) -> tuple[float, int] | None:
         """Return the best finite value of a study and its trial's number."""
 
@@ -95,6 +101,9 @@ class OptunaTables(Protocol):
 
     def resume(self, connection: sa.Connection, trial_ids: Collection[int]) -> None:
         """Make WAITING trials RUNNING."""
+
+    def pause(self, connection: sa.Connection, trial_ids: Collection[int]) -> None:
+        """Make RUNNING trials WAITING."""
 
     def write(self, connection: sa.Connection, tells: Sequence[TrialTell]) -> None:
         """Write intermediate values, and for finished trials value, attributes and state."""

@@ -86,6 +86,8 @@ class TrialTell:
     RUNNING; "WAITING" pauses it, with `checkpoints` to go on from; the others finish it.
     `value` is the objective of a COMPLETE trial. `weights` are kept for the best trials only.
     `test` holds the metrics on the test split per replicate, which the search never reads.
+    `retries` is how often the trial was begun again in all; a smaller number than is known changes
+    nothing.
     """
 
     trial_id: int
@@ -99,6 +101,7 @@ class TrialTell:
     weights: tuple[Checkpoint, ...] = ()
     seconds: float = 0.0
     test: Mapping[int, Mapping[str, float]] = field(default_factory=dict)
+    retries: int = 0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -117,3 +120,29 @@ class TrialRecord:
     seconds: float | None
     started_at: datetime.datetime | None
     finished_at: datetime.datetime | None
+    retries: int = 0
+
+
+@dataclass(frozen=True, kw_only=True)
+class DriverRecord:
+    """A driver at work on a study: its process, its lease, and how many trials it is running.
+
+    Times are seconds since 1970 by the database's clock.
+    """
+
+    lease_id: int
+    host: str
+    pid: int
+    opened_s: float
+    renewed_s: float
+    running: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class Ending:
+    """What our table says of a trial, beside Optuna's: how it ended, and what it took."""
+
+    outcome: str | None = None
+    message: str | None = None
+    seconds: float | None = None
+    retries: int = 0

@@ -6,8 +6,8 @@ import sqlalchemy as sa
 
 from archloss.storage import tables
 from archloss.storage.arrays import pack_arrays, pack_values, unpack_arrays, unpack_values
-from archloss.storage.dialects import insert_replacing
-from archloss.storage.records import Checkpoint, Curve, TrialTell
+from archloss.storage.dialects import insert_rows
+from archloss.storage.records import Checkpoint, Curve, Ending, TrialTell
 from archloss.storage.tables import arrays, curves, tests, trials
 
 _CHECKPOINT = "checkpoint"
@@ -26,12 +26,45 @@ def remove_leftovers(connection: sa.Connection, study_id: int) -> None:
 
 
 def insert_started(
-    connection: sa.Connection, study_id: int, lease_id: int, trial_ids: Sequence[int]
+    connection: sa.Connection,
+    study_id: int,
+    trial_ids: Sequence[int],
+    *,
+    lease_id: int,
+    token: str,
 ) -> None:
     """Say who runs the trials; an id may have been another's, of a study deleted since."""
     connection.execute(sa.delete(trials).where(trials.c.trial_id.in_(trial_ids)))
-    rows = [{"trial_id": i, "study_id": study_id, "lease_id": lease_id} for i in trial_ids]
-    connection.execute(sa.insert(trials), rows)
+    row = {"study_id": study_id, "lease_id": lease_id, "token": token}
+    insert_rows(connection, trials, [{"trial_id": i, **row} for i in trial_ids])
+
+
+def find_claimed(
+    connection: sa.Connection, study_id: int, *, lease_id: int, token: str
+) -> list[int]:
+    """Return the trials under the lease that the call with this token put there."""
+    query = sa.select(trials.c.trial_id).where(
+        trials.c.study_id == study_id, trials.c.lease_id == lease_id, trials.c.token == token
+    )
+    return list(connection.execute(query).scalars())
+
+
+def find_told(connection: sa.Connection, trial_ids: Collection[int], token: str) -> set[int]:
+    """Return those of the trials that the call with this token told of already."""
+    query = sa.select(trials.c.trial_id).where(
+        trials.c.trial_id.in_(trial_ids), trials.c.token == token
+    )
+    return set(connection.execute(query).scalars())
+
+
+def count_running(connection: sa.Connection, study_id: int) -> dict[int, int]:
+    """Return how many trials of a study each lease is running, by lease."""
+    query = (
+        sa.select(trials.c.lease_id, sa.func.count())
+        .where(trials.c.study_id == study_id, trials.c.lease_id.is_not(None))
+        .group_by(trials.c.lease_id)
+    )
+    return {row.lease_id: row[1] for row in connection.execute(query)}
 
 
 def find_leased(
@@ -54,48 +87,63 @@ def read_leases(
     return {row.trial_id: row.lease_id for row in connection.execute(query)}
 
 
-def set_lease(connection: sa.Connection, lease_id: int, trial_ids: Collection[int]) -> None:
-    """Put trials under a lease."""
+def set_lease(
+    connection: sa.Connection, lease_id: int | None, trial_ids: Collection[int], token: str
+) -> None:
+    """Put trials under a lease, or under none."""
     update = sa.update(trials).where(trials.c.trial_id.in_(trial_ids))
-    connection.execute(update.values(lease_id=lease_id))
+    connection.execute(update.values(lease_id=lease_id, token=token))
 
 
 def read_endings(
-    connection: sa.Connection, study_id: int
-) -> dict[int, tuple[str | None, str | None, float | None]]:
-    """Return outcome, message and seconds of every trial of a study that is ours."""
-    query = sa.select(trials.c.trial_id, trials.c.outcome, trials.c.message, trials.c.seconds)
-    rows = connection.execute(query.where(trials.c.study_id == study_id))
-    return {trial_id: (outcome, message, seconds) for trial_id, outcome, message, seconds in rows}
+    connection: sa.Connection, study_id: int, trial_ids: Collection[int] | None
+) -> dict[int, Ending]:
+    """Return how the trials of a study that are ours ended, or some of them."""
+    query = sa.select(
+        trials.c.trial_id, trials.c.outcome, trials.c.message, trials.c.seconds, trials.c.retries
+    ).where(trials.c.study_id == study_id)
+    if trial_ids is not None:
+        query = query.where(trials.c.trial_id.in_(trial_ids))
+    return {
+        trial_id: Ending(outcome=outcome, message=message, seconds=seconds, retries=retries)
+        for trial_id, outcome, message, seconds, retries in connection.execute(query)
+    }
 
 
-def write_results(connection: sa.Connection, lease_id: int, tells: Sequence[TrialTell]) -> None:
+def write_results(
+    connection: sa.Connection, tells: Sequence[TrialTell], *, lease_id: int, token: str
+) -> None:
     """Write all that is told but Optuna's share; paused and finished trials leave the lease."""
+    retries = sa.bindparam("told_retries", type_=sa.Integer)
+    known = trials.c.retries
     connection.execute(
-        sa.update(trials).where(trials.c.trial_id == sa.bindparam("told_id")),
+        sa.update(trials)
+        .where(trials.c.trial_id == sa.bindparam("told_id"))
+        .values(retries=sa.case((known < retries, retries), else_=known)),
         [
             {
                 "told_id": tell.trial_id,
                 "lease_id": lease_id if tell.state is None else None,
                 "outcome": None if tell.outcome is None else tell.outcome.name,
-                "message": tell.message,
+                "message": None if tell.message is None else _clean(tell.message),
                 "seconds": tell.seconds,
+                "told_retries": tell.retries,
+                "token": token,
             }
             for tell in tells
         ],
     )
-    _replace(connection, curves, [row for tell in tells for row in _make_curves(tell)])
-    _replace(connection, tests, [row for tell in tells for row in _make_tests(tell)])
-    _replace(
-        connection,
-        arrays,
-        [
-            row
-            for tell in tells
-            for kind, saved in ((_CHECKPOINT, tell.checkpoints), (_WEIGHTS, tell.weights))
-            for row in _make_arrays(tell.trial_id, kind, saved)
-        ],
-    )
+    curve_rows = [row for tell in tells for row in _make_curves(tell)]
+    insert_rows(connection, curves, curve_rows, known="replaced")
+    test_rows = [row for tell in tells for row in _make_tests(tell)]
+    insert_rows(connection, tests, test_rows, known="replaced")
+    array_rows = [
+        row
+        for tell in tells
+        for kind, saved in ((_CHECKPOINT, tell.checkpoints), (_WEIGHTS, tell.weights))
+        for row in _make_arrays(tell.trial_id, kind, saved)
+    ]
+    insert_rows(connection, arrays, array_rows, known="replaced")
 
 
 def delete_checkpoints(connection: sa.Connection, trial_ids: Collection[int]) -> None:
@@ -152,11 +200,10 @@ def read_test(connection: sa.Connection, trial_id: int) -> dict[int, dict[str, f
     return found
 
 
-def _replace(
-    connection: sa.Connection, table: sa.Table, rows: Sequence[Mapping[str, object]]
-) -> None:
-    if rows:
-        connection.execute(insert_replacing(table), rows)
+def _clean(text: str) -> str:
+    """Return the text without what databases have no place for: NUL, and halves of characters."""
+    whole = text.encode("utf-8", "replace").decode("utf-8")
+    return whole.replace("\0", "\N{REPLACEMENT CHARACTER}")
 
 
 def _make_curves(tell: TrialTell) -> Iterable[dict[str, object]]:

@@ -3,19 +3,14 @@
 import random
 import time
 
+import optuna
 import sqlalchemy as sa
 from optuna.storages import RDBStorage
 
 from archloss.storage import tables
-from archloss.storage.dialects import (
-    connect_arguments,
-    insert_ignoring,
-    is_race,
-    prepare_engine,
-    switch_to_wal,
-    writing,
-)
+from archloss.storage.dialects import get_dialect, insert_rows, show_url
 from archloss.storage.errors import StorageError
+from archloss.storage.migrations import migrate
 from archloss.storage.optuna_slow import SlowOptunaTables
 from archloss.storage.optuna_tables import (
     KNOWN_REVISION,
@@ -33,13 +28,17 @@ def open_tables(
 
     Raises StorageError if a newer archloss or another Optuna made the database.
     """
+    dialect = get_dialect(engine)
     _check_ours(engine)
-    notes = switch_to_wal(engine, busy_timeout_s=busy_timeout_s)
-    revision = _find_revision(engine)
-    if revision is None:
-        _make_optunas(engine, busy_timeout_s=busy_timeout_s)
-        revision = _find_revision(engine)
-    _make_ours(engine)
+    notes = dialect.prepare_database(engine, busy_timeout_s=busy_timeout_s)
+    revision, version = _find_versions(engine)
+    if revision is None or version != tables.SCHEMA_VERSION:
+        with dialect.making_tables(engine):
+            revision, _ = _find_versions(engine)
+            if revision is None:
+                _make_optunas(engine, busy_timeout_s=busy_timeout_s)
+                revision, _ = _find_versions(engine)
+            _make_ours(engine)
     models = load_models()
     if models is not None and revision == KNOWN_REVISION:
         return BulkOptunaTables(models), notes
@@ -52,22 +51,33 @@ def open_tables(
     )
 
 
-def open_optuna(engine: sa.Engine, *, busy_timeout_s: float) -> RDBStorage:
+def open_optuna(
+    engine: sa.Engine, *, busy_timeout_s: float, make_tables: bool = False
+) -> RDBStorage:
     """Return an Optuna storage on the same database, with an engine of its own."""
+    dialect = get_dialect(engine)
     url = engine.url.render_as_string(hide_password=False)
     escaped = url.replace("{", "{{").replace("}", "}}")  # Optuna takes the URL for a template
+    arguments = dialect.get_engine_arguments(engine.url, busy_timeout_s)
+    pool = sa.create_engine(engine.url, **arguments).pool  # to be closed also if Optuna refuses
     try:
-        storage = RDBStorage(escaped, {"connect_args": connect_arguments(busy_timeout_s)})
+        storage = RDBStorage(escaped, {"pool": pool}, skip_table_creation=not make_tables)
     except RuntimeError as error:
+        pool.dispose()
         raise StorageError(f"Optuna cannot use the database: {error}") from error
-    prepare_engine(storage.engine)
+    except BaseException:
+        pool.dispose()
+        raise
+    storage.engine_kwargs = arguments  # what a copy of it, sent elsewhere, is made with
+    dialect.prepare_engine(storage.engine)
     storage.engine.dispose()
     return storage
 
 
-def _find_revision(engine: sa.Engine) -> str | None:
-    with engine.connect() as connection:
-        return read_revision(connection)
+def _find_versions(engine: sa.Engine) -> tuple[str | None, int | None]:
+    """Return the revision of Optuna's tables and the version of ours, where they are there."""
+    with get_dialect(engine).reading(engine) as connection:
+        return read_revision(connection), _read_version(connection)
 
 
 def _make_optunas(engine: sa.Engine, *, busy_timeout_s: float) -> None:
@@ -75,9 +85,15 @@ def _make_optunas(engine: sa.Engine, *, busy_timeout_s: float) -> None:
     until = time.monotonic() + busy_timeout_s
     while True:
         try:
-            open_optuna(engine, busy_timeout_s=busy_timeout_s).engine.dispose()
+            made = open_optuna(engine, busy_timeout_s=busy_timeout_s, make_tables=True)
+            made.engine.dispose()
         except Exception as error:
-            if not is_race(error) or time.monotonic() > until:
+            inner = error.__cause__
+            if isinstance(error, optuna.exceptions.StorageInternalError) and inner is not None:
+                is_race = get_dialect(engine).is_race(inner)
+            else:
+                is_race = get_dialect(engine).is_race(error)
+            if not is_race or time.monotonic() > until:
                 raise
             time.sleep(random.uniform(0.01, 0.1))
         else:
@@ -85,23 +101,25 @@ def _make_optunas(engine: sa.Engine, *, busy_timeout_s: float) -> None:
 
 
 def _make_ours(engine: sa.Engine) -> None:
-    with engine.connect() as connection:
-        if _read_version(connection) is not None:
-            return
-    with writing(engine) as connection:
-        tables.metadata.create_all(connection, tables=tables.OURS)
-        row = {"schema_id": 1, "version": tables.SCHEMA_VERSION}
-        connection.execute(insert_ignoring(tables.schema), [row])
+    with get_dialect(engine).writing(engine) as connection:
+        version = _read_version(connection)
+        if version is None:
+            tables.metadata.create_all(connection, tables=tables.OURS)
+            row = {"schema_id": 1, "version": tables.SCHEMA_VERSION}
+            insert_rows(connection, tables.schema, [row], known="left")
+        elif version < tables.SCHEMA_VERSION:
+            migrate(connection, version)
+            connection.execute(sa.update(tables.schema).values(version=tables.SCHEMA_VERSION))
 
 
 def _check_ours(engine: sa.Engine) -> None:
-    with engine.connect() as connection:
+    with get_dialect(engine).reading(engine) as connection:
         version = _read_version(connection)
     if version is not None and version > tables.SCHEMA_VERSION:
         raise StorageError(
-            f"the database {engine.url.render_as_string(hide_password=True)} was made by a newer "
-            f"archloss: its schema is {version}, and this archloss knows "
-            f"{tables.SCHEMA_VERSION}. Upgrade archloss, or choose another database with --storage"
+            f"the database {show_url(engine.url)} was made by a newer archloss: its schema is "
+            f"{version}, and this archloss knows {tables.SCHEMA_VERSION}. Upgrade archloss, or "
+            "choose another database with --storage"
         )
 
 

@@ -2,8 +2,9 @@
 
 archloss_schema   one row: the version of these tables
 archloss_studies  what a study was launched with
-archloss_leases   a row per driver that ever worked on a study, with its heartbeat
-archloss_trials   who runs a trial (`lease_id`; empty while it is paused or finished), how it ended
+archloss_leases   a row per driver that ever worked on a study, with its heartbeat and machine
+archloss_trials   who runs a trial (`lease_id`; empty while it is paused or finished), how it ended,
+                  how often it was retried, and the token of the call that changed it last
 archloss_curves   one metric of one replicate over the epochs of one rung, float64
 archloss_tests    metrics on the test split, which the search never reads
 archloss_arrays   checkpoints of unfinished trials, weights of the best finished ones
@@ -14,7 +15,7 @@ which plain Optuna does not: a token in both places tells whether a study is sti
 
 import sqlalchemy as sa
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 
 metadata = sa.MetaData()
 
@@ -49,6 +50,7 @@ studies = sa.Table(
     sa.Column("environment", sa.Text, nullable=False),
     sa.Column("created_at", sa.DateTime, nullable=False),
     sa.Column("locked_by", sa.Integer),
+    sa.Column("stop_requested_s", sa.Float(53)),
 )
 
 leases = sa.Table(
@@ -61,6 +63,9 @@ leases = sa.Table(
     sa.Column("process_started_s", sa.Float(53), nullable=False),
     sa.Column("renewed_s", sa.Float(53), nullable=False),
     sa.Column("closed", sa.Boolean, nullable=False),
+    sa.Column("opened_s", sa.Float(53), nullable=False, server_default="0"),
+    sa.Column("kernel", sa.String(64), nullable=False, server_default=""),
+    sa.Column("token", sa.String(64)),
     sqlite_autoincrement=True,
 )
 
@@ -79,6 +84,8 @@ trials = sa.Table(
     sa.Column("outcome", sa.String(32)),
     sa.Column("message", sa.Text),
     sa.Column("seconds", sa.Float(53)),
+    sa.Column("retries", sa.Integer, nullable=False, server_default="0"),
+    sa.Column("token", sa.String(64)),
 )
 
 curves = sa.Table(

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future
+from dataclasses import dataclass
 from typing import Any, Protocol, TypeVar
 
 from archloss.spaces.errors import ArchlossError
@@ -37,6 +38,23 @@ class Held(Protocol):
 
     def fetch(self) -> Any:
         """Return the value itself; raise HeldLostError if it is gone."""
+
+    def back_up(self) -> None:
+        """Begin to copy the value to this machine, so that it outlives the one that holds it."""
+
+
+@dataclass(frozen=True, eq=False)
+class Box:
+    """A held value that is in this process: any executor takes it."""
+
+    value: Any
+
+    def fetch(self) -> Any:
+        """Return the value."""
+        return self.value
+
+    def back_up(self) -> None:
+        """Do nothing: what this process holds is lost with it alone."""
 
 
 class Executor(Protocol):
@@ -74,10 +92,10 @@ class Executor(Protocol):
     ) -> Future[tuple[R, tuple[Held | None, ...]]]:
         """Run `function(argument, values)`, whose values stay where they are made.
 
-        `held` are what earlier calls gave back; the function gets the values themselves, which it
-        must not change, and None for None. It returns its result and exactly `count` values,
-        which the Future gives back as Helds, None for None. An input that is gone makes the
-        Future raise HeldLostError.
+        `held` are what earlier calls gave back, or Boxes; the function gets the values
+        themselves, which it must not change, and None for None. It returns its result and exactly
+        `count` values, which the Future gives back as Helds, None for None. An input that is gone
+        makes the Future raise HeldLostError.
         """
 
     def close(self, *, now: bool = False) -> None:

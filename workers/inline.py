@@ -2,24 +2,12 @@
 
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future
-from dataclasses import dataclass
-from typing import Any, TypeVar
+from typing import TypeVar
 
-from archloss.workers.executor import A, Held, Holding, R
+from archloss.workers.executor import A, Box, Held, Holding, R
 from archloss.workers.holding import LOCAL_KIND, call_holding, check_kind
 
 T = TypeVar("T")
-
-
-@dataclass(frozen=True)
-class InlineHeld:
-    """The value itself: nothing leaves this process."""
-
-    value: Any
-
-    def fetch(self) -> Any:
-        """Return the value."""
-        return self.value
 
 
 class InlineExecutor:
@@ -51,7 +39,7 @@ class InlineExecutor:
         def call() -> tuple[R, tuple[Held | None, ...]]:
             values = [None if one is None else one.fetch() for one in held]
             result, made = call_holding(function, argument, values, count=count)
-            return result, tuple(None if value is None else InlineHeld(value) for value in made)
+            return result, tuple(None if value is None else Box(value) for value in made)
 
         return self._run(call, kind)
 

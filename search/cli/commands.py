@@ -5,10 +5,12 @@ from dataclasses import dataclass
 from typing import Any
 
 from archloss.search.cli.deleting import delete
+from archloss.search.cli.doctor import doctor
 from archloss.search.cli.exporting import export
 from archloss.search.cli.launching import launch
 from archloss.search.cli.listing import list_studies, trials
 from archloss.search.cli.looking import show, status
+from archloss.search.cli.stopping import stop
 from archloss.search.cli.telling import datasets, spaces, version
 
 
@@ -30,7 +32,12 @@ COMMANDS = (
             "archloss launch study.toml --set space.depth.high=64",
         ),
     ),
-    Command(name="status", function=status, examples=("archloss status digits",)),
+    Command(
+        name="status",
+        function=status,
+        examples=("archloss status digits", "archloss status digits --watch"),
+    ),
+    Command(name="stop", function=stop, examples=("archloss stop digits",)),
     Command(name="list", function=list_studies, examples=("archloss list --json",)),
     Command(
         name="trials",
@@ -49,5 +56,10 @@ COMMANDS = (
     Command(name="spaces", function=spaces, examples=("archloss spaces residual-mlp",)),
     Command(name="datasets", function=datasets, examples=("archloss datasets",)),
     Command(name="delete", function=delete, examples=("archloss delete digits --yes",)),
+    Command(
+        name="doctor",
+        function=doctor,
+        examples=("archloss doctor", "archloss doctor --ray-address auto"),
+    ),
     Command(name="version", function=version, examples=("archloss version --json",)),
 )

@@ -81,7 +81,7 @@ class LaunchOptions:
         ),
     ] = field(default_factory=list)
     executor: Annotated[
-        str | None, typer.Option(help="inline or local.", rich_help_panel=_WORKERS)
+        str | None, typer.Option(help="inline, local or ray.", rich_help_panel=_WORKERS)
     ] = None
     processes: Annotated[
         str | None,
@@ -90,6 +90,15 @@ class LaunchOptions:
     pack: Annotated[
         str | None,
         typer.Option(help="Members trained together: a number, or auto.", rich_help_panel=_WORKERS),
+    ] = None
+    ray_address: Annotated[
+        str | None,
+        typer.Option(
+            metavar="ADDRESS",
+            help="Ray cluster to join: auto, HOST:PORT or ray://HOST:PORT. Without it: that of "
+            "ARCHLOSS_RAY_ADDRESS, or a Ray of its own.",
+            rich_help_panel=_WORKERS,
+        ),
     ] = None
     device: Annotated[
         str | None, typer.Option(help="auto, cpu, cuda, cuda:N or mps.", rich_help_panel=_WORKERS)
@@ -128,7 +137,11 @@ def launch(options: LaunchOptions) -> None:
     console = Console(stderr=True)
     with make_observer(console, make_goal(spec)) as observer:
         study = launch_study(
-            spec, storage=options.storage, folder=options.folder, observer=observer
+            spec,
+            storage=options.storage,
+            folder=options.folder,
+            ray_address=options.ray_address,
+            observer=observer,
         )
     opened = _open(study, spec)
     points = opened.read_points()
@@ -151,6 +164,10 @@ def _read_spec(options: LaunchOptions) -> "Spec":
         for option, key in _KEYS.items()
         if getattr(options, option) is not None
     }
+    if options.ray_address is not None and values.setdefault("workers.executor", "ray") != "ray":
+        raise typer.BadParameter(
+            f"--ray-address needs --executor ray, but got {options.executor!r}"
+        )
     if options.study_file is None:
         values.setdefault("name", make_study_name(values["dataset"]))
     return read_spec(options.study_file, options.settings, values)

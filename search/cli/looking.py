@@ -1,5 +1,6 @@
 """The commands that look at one thing: `status` of a study, `show` of a trial."""
 
+import contextlib
 import json
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict
@@ -15,13 +16,14 @@ from archloss.search.cli.options import AsJson, Folder, Storage, StudyName
 from archloss.search.cli.shown import print_summary
 from archloss.search.cli.sparkline import make_sparkline
 from archloss.search.cli.studies import NoStudiesError, Opened, open_database, open_study
+from archloss.search.cli.watching import describe_drivers, watch
 from archloss.search.report.points import find_ending
 from archloss.search.report.summary import Summary, summary_to_json
 from archloss.search.report.wording import OBJECTIVE_LABELS, format_objective, format_setting
 from archloss.spaces.errors import ArchlossError
 
 if TYPE_CHECKING:
-    from archloss.storage.records import Curve, TrialRecord
+    from archloss.storage.records import Curve, DriverRecord, TrialRecord
 
 
 class TrialNotFoundError(ArchlossError):
@@ -35,18 +37,38 @@ def status(
     storage: Storage = None,
     folder: Folder = None,
     as_json: AsJson = False,
+    follow: Annotated[
+        bool, typer.Option("--watch", help="Show it anew until it is at its budget or Ctrl-C.")
+    ] = False,
+    every: Annotated[
+        float, typer.Option(metavar="SECONDS", help="How often it is shown anew.", min=0.5)
+    ] = 5.0,
 ) -> None:
-    """Show how far a study is, and the best it has seen."""
+    """Show how far a study is, who works on it, and the best it has seen."""
+    if follow and as_json:
+        raise typer.BadParameter("--watch shows a study to a person: leave out --json, or --watch")
     name = study or find_latest(storage, folder)
     with open_study(name, storage=storage, folder=folder) as opened:
+        if follow:
+            with contextlib.suppress(KeyboardInterrupt):
+                watch(Console(), opened, every_s=every)
+            return
         summary = opened.summarise()
+        drivers = opened.database.list_drivers(opened.record.study_id)
     if as_json:
-        typer.echo(json.dumps(summary_to_json(summary), indent=2))
+        document = {**summary_to_json(summary), "drivers": [_to_json(one) for one in drivers]}
+        typer.echo(json.dumps(document, indent=2))
         return
     console = Console()
     print_summary(console, summary)
-    if advice := _advise(summary):
+    if drivers:
+        console.print(describe_drivers(drivers), highlight=False, markup=False)
+    elif advice := _advise(summary):
         console.print(advice, highlight=False)
+
+
+def _to_json(driver: "DriverRecord") -> dict[str, object]:
+    return {"host": driver.host, "pid": driver.pid, "running": driver.running}
 
 
 def find_latest(storage: str | None, folder: Path | None) -> str:
@@ -68,8 +90,7 @@ def _advise(summary: Summary) -> str | None:
     running = summary.counts.get("running", 0)
     if running:
         return (
-            f"{running} trials are running; if their driver was killed, the next launch takes "
-            "them up."
+            f"Nobody works on it: the next launch takes up the {running} trials that were running."
         )
     if summary.budget is not None and summary.finished < summary.budget:
         return "Not at its budget yet: launch it again to go on."

@@ -12,6 +12,7 @@ CAVEAT = (
     "It says nothing yet about which mix is best, nor whether that depends on depth."
 )
 FINISHED: tuple[Ending, ...] = ("completed", "diverged", "pruned")
+"""The endings that say something of a design's error; the budget counts infeasible ones too."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -91,7 +92,7 @@ def summarise(
         dataset=dataset,
         objective=objective,
         budget=budget,
-        finished=sum(counts[ending] for ending in FINISHED),
+        finished=sum(counts[ending] for ending in (*FINISHED, "infeasible")),
         counts=counts,
         best=find_best(points),
         cells=_make_cells(points),

@@ -40,28 +40,30 @@ def test_even_out_fills_whole_rounds(size, left, slots):
 
 
 def test_read_sizes_takes_the_next_measured_width():
-    read_size = read_sizes({16: 40, 64: 10})
-    assert [read_size(width) for width in (8, 16, 17, 64, 100)] == [40, 40, 10, 10, 10]
+    read_size = read_sizes({"a": {16: 40, 64: 10}, "b": {16: 7}})
+    assert [read_size("a", width) for width in (8, 16, 17, 64, 100)] == [40, 40, 10, 10, 10]
+    assert read_size("b", 64) == 7
+    assert read_size("that came later", 64) == 7
 
 
 def test_take_full_prefers_the_trials_that_have_come_furthest():
-    ready = ReadyTrials(lambda width: 2)
+    ready = ReadyTrials(lambda kind, width: 2)
     ready.add(make_trial(number) for number in range(3))
     ready.add(make_trial(number, epochs_done=5) for number in range(3, 6))
-    assert numbers(ready.take_full()) == [3, 4]
-    assert numbers(ready.take_full()) == [0, 1]
-    assert ready.take_full() == []
+    assert numbers(ready.take_full("a")) == [3, 4]
+    assert numbers(ready.take_full("a")) == [0, 1]
+    assert ready.take_full("a") == []
     assert ready.count_fresh() == 1
 
 
 def test_take_some_begins_with_the_least_trained_and_shares_them_out():
-    ready = ReadyTrials(lambda width: 10)
+    ready = ReadyTrials(lambda kind, width: 10)
     ready.add(make_trial(number, epochs_done=5) for number in range(1))
     ready.add(make_trial(number) for number in range(1, 6))
-    assert numbers(ready.take_some(slots=2)) == [1, 2, 3]
-    assert numbers(ready.take_some(slots=1)) == [4, 5]
-    assert numbers(ready.take_some(slots=1)) == [0]
-    assert ready.take_some() == []
+    assert numbers(ready.take_some("a", slots=2)) == [1, 2, 3]
+    assert numbers(ready.take_some("a", slots=1)) == [4, 5]
+    assert numbers(ready.take_some("a", slots=1)) == [0]
+    assert ready.take_some("a") == []
 
 
 @given(
@@ -69,13 +71,13 @@ def test_take_some_begins_with_the_least_trained_and_shares_them_out():
     size=st.integers(1, 7),
 )
 def test_ready_trials_come_out_once_each_in_packs_of_one_width_and_rung(trials, size):
-    ready = ReadyTrials(lambda width: size)
+    ready = ReadyTrials(lambda kind, width: size)
     ready.add(
         make_trial(number, epochs_done=epochs, width=width)
         for number, (epochs, width) in enumerate(trials)
     )
     seen = []
-    while pack := (ready.take_full() or ready.take_some()):
+    while pack := (ready.take_full("a") or ready.take_some("a")):
         assert len(pack) <= size
         assert len({(trial.epochs_done, trial.design.width) for trial in pack}) == 1
         seen += numbers(pack)

@@ -9,13 +9,14 @@ import numpy as np
 import pytest
 
 from archloss.search.interrupts import Interrupts
-from archloss.search.running import RunningTrial, take_reports
+from archloss.search.running import RungResult, RunningTrial, take_reports
 from archloss.search.score import Score, make_score
 from archloss.search.tally import Tally
 from archloss.spaces.design import Design
 from archloss.spaces.outcome import Outcome
 from archloss.spaces.pack import Report, State
 from archloss.storage.records import Checkpoint
+from archloss.workers.executor import Box
 
 SCORE = Score(objective="validation_error", penalty=0.9)
 
@@ -34,15 +35,20 @@ def make_report(replicate: int, *values: float, outcome: Outcome = Outcome.TRAIN
         epochs_done=len(values),
         curves={"validation_error": values},
         seconds=1.5,
-        state=State(arrays={"parameters": np.full(3, float(replicate))}, steps=10),
     )
+
+
+def take(trial: RunningTrial, *reports: Report, until_epoch: int) -> RungResult:
+    states = [
+        Box(State(arrays={"parameters": np.full(3, float(report.replicate))}, steps=10))
+        for report in reports
+    ]
+    return take_reports(trial, reports, states, until_epoch=until_epoch, score=SCORE)
 
 
 def test_take_reports_gives_the_mean_of_the_replicates():
     trial = make_trial(2)
-    result = take_reports(
-        trial, [make_report(0, 0.5, 0.2), make_report(1, 0.6, 0.4)], until_epoch=2, score=SCORE
-    )
+    result = take(trial, make_report(0, 0.5, 0.2), make_report(1, 0.6, 0.4), until_epoch=2)
     assert result.value == pytest.approx(0.3)
     assert [(c.replicate, c.first_epoch, c.values) for c in result.curves] == [
         (0, 1, (0.5, 0.2)),
@@ -53,48 +59,46 @@ def test_take_reports_gives_the_mean_of_the_replicates():
 
 def test_take_reports_begins_the_curves_after_the_last_rung():
     trial = make_trial()
-    take_reports(trial, [make_report(0, 0.5, 0.4)], until_epoch=2, score=SCORE)
-    result = take_reports(trial, [make_report(0, 0.3)], until_epoch=3, score=SCORE)
+    take(trial, make_report(0, 0.5, 0.4), until_epoch=2)
+    result = take(trial, make_report(0, 0.3), until_epoch=3)
     assert result.curves[0].first_epoch == 3
 
 
 def test_take_reports_counts_a_diverged_replicate_with_the_penalty_ever_after():
     trial = make_trial(2)
-    first = take_reports(
-        trial,
-        [make_report(0, 0.2), make_report(1, outcome=Outcome.DIVERGED)],
-        until_epoch=1,
-        score=SCORE,
-    )
+    diverged = make_report(1, outcome=Outcome.DIVERGED)
+    first = take(trial, make_report(0, 0.2), diverged, until_epoch=1)
     assert first.value == pytest.approx((0.2 + 0.9) / 2)
     assert [member.replicate for member in trial.make_members()] == [0]
-    second = take_reports(trial, [make_report(0, 0.1)], until_epoch=2, score=SCORE)
+    second = take(trial, make_report(0, 0.1), until_epoch=2)
     assert second.value == pytest.approx((0.1 + 0.9) / 2)
 
 
 @pytest.mark.parametrize("value", [math.nan, math.inf])
 def test_take_reports_takes_a_score_that_is_not_finite_for_divergence(value):
     trial = make_trial()
-    assert take_reports(trial, [make_report(0, value)], until_epoch=1, score=SCORE).value == 0.9
+    assert take(trial, make_report(0, value), until_epoch=1).value == 0.9
     assert trial.diverged == {0}
 
 
 def test_take_reports_fails_with_its_member():
     trial = make_trial(2)
-    reports = [make_report(0, 0.2), make_report(1, outcome=Outcome.INFEASIBLE)]
-    result = take_reports(trial, reports, until_epoch=1, score=SCORE)
+    reports = make_report(0, 0.2), make_report(1, outcome=Outcome.INFEASIBLE)
+    result = take(trial, *reports, until_epoch=1)
     assert result.failure is Outcome.INFEASIBLE
 
 
 def test_restore_goes_on_where_the_checkpoints_were_made():
     trial = make_trial(2)
-    take_reports(trial, [make_report(0, 0.2), make_report(1, 0.3)], until_epoch=4, score=SCORE)
+    take(trial, make_report(0, 0.2), make_report(1, 0.3), until_epoch=4)
     again = make_trial(2)
     again.restore(trial.make_checkpoints())
+    assert again.make_members() != ()
     for before, after in zip(trial.make_members(), again.make_members(), strict=True):
         assert (before.replicate, before.epochs_done) == (after.replicate, after.epochs_done)
+    for before, after in zip(trial.list_states(), again.list_states(), strict=True):
         np.testing.assert_array_equal(
-            before.state.arrays["parameters"], after.state.arrays["parameters"]
+            before.fetch().arrays["parameters"], after.fetch().arrays["parameters"]
         )
 
 
@@ -108,14 +112,16 @@ def test_restore_knows_a_replicate_that_diverged_by_its_absence():
 
 def test_restore_without_checkpoints_begins_anew():
     trial = make_trial(2)
+    take(trial, make_report(0, 0.2), make_report(1, 0.3), until_epoch=4)
     trial.restore([])
-    assert [(m.epochs_done, m.state) for m in trial.make_members()] == [(0, None), (0, None)]
+    assert [member.epochs_done for member in trial.make_members()] == [0, 0]
+    assert trial.list_states() == (None, None)
 
 
 def test_make_weights_leaves_the_optimizer_behind():
     trial = make_trial()
     arrays = {"parameters": np.ones(2), "momentum": np.zeros(2)}
-    trial.states[0] = State(arrays=arrays, steps=1)
+    trial.states[0] = Box(State(arrays=arrays, steps=1))
     assert [set(saved.arrays) for saved in trial.make_weights()] == [{"parameters"}]
 
 
@@ -140,7 +146,8 @@ def test_tally_counts_what_ended_and_keeps_the_first_of_the_best():
             ("COMPLETE", 0.4, Outcome.COMPLETED),
         ]
     ):
-        tally.count(number=number, state=state, value=value, outcome=outcome)
+        for _ in range(2):  # to count a trial again changes nothing
+            tally.count(number, number=number, state=state, value=value, outcome=outcome)
     assert (tally.finished, tally.pruned, tally.diverged, tally.failed) == (4, 1, 1, 1)
     assert (tally.best_value, tally.best_number) == (0.4, 0)
     assert tally.is_among_best(0.5, 3)

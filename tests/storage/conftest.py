@@ -1,10 +1,15 @@
 """Databases, both ways into Optuna's tables, and trials to put into them."""
 
 import dataclasses
+import itertools
 import shutil
+import time
+from concurrent.futures import ProcessPoolExecutor
+from multiprocessing import get_context
 
 import numpy as np
 import pytest
+import sqlalchemy as sa
 from optuna.distributions import CategoricalDistribution, FloatDistribution, IntDistribution
 
 from archloss.spaces.outcome import Outcome
@@ -87,10 +92,26 @@ class Bench:
     def make_lease_dead(self, lease_id=None):
         """Make a lease look as if its driver was killed."""
         lease_id = self.lease_id if lease_id is None else lease_id
-        with self.database._engine.begin() as connection:
-            connection.exec_driver_sql(
-                "UPDATE archloss_leases SET process_started_s = 1 WHERE lease_id = ?", (lease_id,)
-            )
+        self.execute(
+            f"UPDATE archloss_leases SET process_started_s = 1 WHERE lease_id = {lease_id}"
+        )
+
+    @property
+    def engine(self):
+        return self.database._access.engine
+
+    def execute(self, statement):
+        """Change the database behind the back of archloss."""
+        with self.engine.begin() as connection:
+            connection.execute(sa.text(statement))
+
+    def count_rows(self):
+        """Return how many rows each table holds."""
+        with self.engine.connect() as connection:
+            return {
+                name: connection.execute(sa.text(f"SELECT count(*) FROM {name}")).scalar()
+                for name in sa.inspect(connection).get_table_names()
+            }
 
 
 @pytest.fixture(scope="session")
@@ -107,24 +128,80 @@ def url(tmp_path, empty_file):
     return f"sqlite:///{tmp_path / 'studies.db'}"
 
 
-@pytest.fixture(params=["bulk", "slow"])
+@pytest.fixture(params=["bulk", "slow", "postgresql"])
 def way(request, monkeypatch):
-    """Both ways into Optuna's tables: the slow one is for revisions that are not known."""
+    """The ways into Optuna's tables (the slow one is for unknown revisions), and the databases."""
     if request.param == "slow":
         monkeypatch.setattr(schema, "KNOWN_REVISION", "another")
     return request.param
 
 
 @pytest.fixture
-def bench(url, way):
-    made = Bench(url)
+def bench(request, way):
+    """A bench on which the whole contract is held."""
+    made = Bench(request.getfixturevalue("postgres_url" if way == "postgresql" else "url"))
     yield made
     made.database.close()
 
 
 @pytest.fixture
 def quick_bench(url):
+    """A bench on SQLite alone, by the bulk way."""
     made = Bench(url)
+    yield made
+    made.database.close()
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def each_url(request):
+    """A fresh database of either kind."""
+    name = {"sqlite": "url", "postgresql": "postgres_url"}[request.param]
+    return request.getfixturevalue(name)
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def make_empty_url(request, tmp_path):
+    """A function that gives the URL of a new database without any tables."""
+    if request.param == "sqlite":
+        numbers = itertools.count()
+        yield lambda: f"sqlite:///{tmp_path / f'{next(numbers)}.db'}"
+        return
+    server = request.getfixturevalue("postgres_server")
+    names = []
+
+    def make():
+        names.append(f"empty_{len(names)}")
+        return server.create_database(names[-1])
+
+    yield make
+    for name in names:
+        server.drop_database(name)
+
+
+@pytest.fixture(scope="session")
+def processes():
+    """Four processes of their own, which have loaded what they need before they race."""
+    with ProcessPoolExecutor(4, mp_context=get_context("spawn")) as pool:
+        list(pool.map(time.sleep, [0.5] * 4))
+        yield pool
+
+
+@pytest.fixture
+def empty_url(make_empty_url):
+    return make_empty_url()
+
+
+@pytest.fixture
+def each_bench(each_url):
+    """A bench on either kind of database, by the bulk way."""
+    made = Bench(each_url)
+    yield made
+    made.database.close()
+
+
+@pytest.fixture
+def postgres_bench(postgres_url):
+    made = Bench(postgres_url)
     yield made
     made.database.close()
 

@@ -1,8 +1,7 @@
 """Several drivers on one study at the same time: threads and processes, budget and tells."""
 
 import threading
-from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
-from multiprocessing import get_context
+from concurrent.futures import ThreadPoolExecutor
 
 import optuna
 import pytest
@@ -50,12 +49,11 @@ def check(bench, told, budget):
     assert [trial.value for trial in trials] == [number / 100 for number in range(budget)]
 
 
-def test_processes_share_a_budget_exactly(quick_bench):
-    with ProcessPoolExecutor(4, mp_context=get_context("spawn")) as pool:
-        arguments = (quick_bench.url, quick_bench.study_id, 203)
-        jobs = [pool.submit(work, *arguments, pack) for pack in (3, 4, 5, 7)]
-        told = [number for job in jobs for number in job.result()]
-    check(quick_bench, told, 203)
+def test_processes_share_a_budget_exactly(each_bench, processes):
+    arguments = (each_bench.url, each_bench.study_id, 203)
+    jobs = [processes.submit(work, *arguments, pack) for pack in (3, 4, 5, 7)]
+    told = [number for job in jobs for number in job.result()]
+    check(each_bench, told, 203)
 
 
 @pytest.mark.parametrize("way", ["slow"], indirect=True)
@@ -69,23 +67,23 @@ def test_processes_share_a_budget_exactly_by_the_slow_way(bench, way):
     check(bench, told, 20)
 
 
-def test_threads_share_one_database(quick_bench):
+def test_threads_share_one_database(each_bench):
     with ThreadPoolExecutor(4) as pool:
-        arguments = (quick_bench.database, quick_bench.study_id, 120, 4)
+        arguments = (each_bench.database, each_bench.study_id, 120, 4)
         jobs = [pool.submit(drive, *arguments) for _ in range(4)]
         told = [number for job in jobs for number in job.result()]
-    check(quick_bench, told, 120)
+    check(each_bench, told, 120)
 
 
-def test_paused_trials_are_taken_over_once(quick_bench):
-    handles = quick_bench.start(30)
-    quick_bench.tell(*(TrialTell(trial_id=handle.trial_id, state="WAITING") for handle in handles))
+def test_paused_trials_are_taken_over_once(each_bench):
+    handles = each_bench.start(30)
+    each_bench.tell(*(TrialTell(trial_id=handle.trial_id, state="WAITING") for handle in handles))
     barrier = threading.Barrier(4)
 
     def take(_: int) -> list[int]:
-        lease_id = quick_bench.database.open_lease(quick_bench.study_id)
+        lease_id = each_bench.database.open_lease(each_bench.study_id)
         barrier.wait()
-        taken = quick_bench.database.take_over(quick_bench.study_id, lease_id)
+        taken = each_bench.database.take_over(each_bench.study_id, lease_id)
         return [record.number for record, _ in taken]
 
     with ThreadPoolExecutor(4) as pool:
@@ -93,16 +91,16 @@ def test_paused_trials_are_taken_over_once(quick_bench):
     assert sorted(taken) == list(range(30))
 
 
-def test_plain_optuna_may_work_on_the_study_at_the_same_time(quick_bench):
+def test_plain_optuna_may_work_on_the_study_at_the_same_time(each_bench):
     """Numbers come from one lock, so both may start trials; ours also keep within the budget."""
-    study = optuna.load_study(study_name="study", storage=quick_bench.database.optuna_storage())
+    study = optuna.load_study(study_name="study", storage=each_bench.database.optuna_storage())
     study.sampler = optuna.samplers.RandomSampler(seed=0)
     with ThreadPoolExecutor(2) as pool:
-        ours = pool.submit(drive, quick_bench.database, quick_bench.study_id, 60, 2)
+        ours = pool.submit(drive, each_bench.database, each_bench.study_id, 60, 2)
         for _ in range(10):
             study.tell(study.ask(), 1.0)
         ours.result()
-    trials = quick_bench.trials()
+    trials = each_bench.trials()
     assert [trial.number for trial in trials] == list(range(len(trials)))
     assert 60 <= len(trials) <= 70
     assert {trial.state for trial in trials} == {"COMPLETE"}

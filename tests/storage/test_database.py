@@ -6,9 +6,10 @@ import numpy as np
 import pytest
 
 from archloss.spaces.outcome import Outcome
+from archloss.storage import leases
 from archloss.storage.database import Database, StudyExistsError, StudyNotFoundError
 from archloss.storage.errors import StorageError
-from archloss.storage.records import TrialTell
+from archloss.storage.records import Checkpoint, TrialTell
 
 
 def test_create_study_gives_what_get_study_gives(bench):
@@ -222,19 +223,17 @@ def test_take_over_takes_a_paused_trial_once(bench):
     assert bench.database.take_over(bench.study_id, second) == []
 
 
-def test_take_over_waits_for_a_driver_on_another_machine(bench):
+def test_take_over_waits_for_a_driver_in_another_container(bench, monkeypatch):
+    """Of which one cannot see the process, only the sign of life."""
+    monkeypatch.setattr(leases, "read_up_since_s", lambda _: 0.0)
     bench.start(1)
-
-    def change(setting):
-        with bench.database._engine.begin() as connection:
-            connection.exec_driver_sql(f"UPDATE archloss_leases SET {setting}")
-
-    change("host = 'elsewhere', process_started_s = 1")
+    bench.execute("UPDATE archloss_leases SET host = 'elsewhere', process_started_s = 1")
     assert bench.database.take_over(bench.study_id, bench.database.open_lease(bench.study_id)) == []
-    change("renewed_s = renewed_s - 61")
+    older = "UPDATE archloss_leases SET renewed_s = renewed_s - 61"
+    bench.execute(older)
     bench.database.renew_lease(bench.lease_id)
     assert bench.database.take_over(bench.study_id, bench.database.open_lease(bench.study_id)) == []
-    change("renewed_s = renewed_s - 61")
+    bench.execute(older)
     last = bench.database.open_lease(bench.study_id)
     assert len(bench.database.take_over(bench.study_id, last)) == 1
 
@@ -255,9 +254,7 @@ def test_finishing_a_trial_deletes_its_checkpoints(bench):
     saved = (bench.make_checkpoint(),)
     bench.tell(TrialTell(trial_id=handle.trial_id, state=None, checkpoints=saved))
     bench.tell(bench.make_complete(handle))
-    with bench.database._engine.connect() as connection:
-        rows = connection.exec_driver_sql("SELECT count(*) FROM archloss_arrays").scalar()
-    assert rows == 0
+    assert bench.count_rows()["archloss_arrays"] == 0
 
 
 def test_weights_are_kept_of_the_best_trials_only(bench):
@@ -291,12 +288,8 @@ def test_delete_study_leaves_no_row_behind(bench):
     )
     bench.database.delete_study("study")
     assert bench.database.list_studies() == []
-    keep = {"alembic_version", "version_info", "archloss_schema", "sqlite_sequence"}
-    with bench.database._engine.connect() as connection:
-        names = connection.exec_driver_sql("SELECT name FROM sqlite_master WHERE type = 'table'")
-        for name in set(names.scalars()) - keep:
-            count = connection.exec_driver_sql(f"SELECT count(*) FROM {name}").scalar()
-            assert (name, count) == (name, 0)
+    left = {name for name, count in bench.count_rows().items() if count}
+    assert left == {"alembic_version", "version_info", "archloss_schema"}
     with pytest.raises(StudyNotFoundError):
         bench.database.delete_study("study")
 
@@ -332,3 +325,15 @@ def test_a_database_can_be_opened_again(bench):
     again = Database(bench.url)
     assert again.read_trials(bench.study_id) == bench.trials()
     again.close()
+
+
+def test_states_of_any_size_are_kept_as_they_are(bench):
+    (handle,) = bench.start(1)
+    saved = [
+        Checkpoint(replicate=r, epochs_done=1, steps=1, arrays={"weights": np.arange(float(size))})
+        for r, size in enumerate((0, 1, 100_000))
+    ]
+    bench.tell(TrialTell(trial_id=handle.trial_id, state="WAITING", checkpoints=tuple(saved)))
+    ((_, states),) = bench.database.take_over(bench.study_id, bench.lease_id)
+    for wanted, got in zip(saved, states, strict=True):
+        np.testing.assert_array_equal(got.arrays["weights"], wanted.arrays["weights"])

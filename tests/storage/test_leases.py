@@ -16,7 +16,7 @@ sys.stdin.read()
 
 
 def find_live(bench, *lease_ids):
-    with bench.database._engine.connect() as connection:
+    with bench.engine.connect() as connection:
         return leases.find_live(connection, set(lease_ids))
 
 

@@ -2,16 +2,16 @@
 
 import os
 import sqlite3
-from concurrent.futures import ProcessPoolExecutor
-from multiprocessing import get_context
-from pathlib import Path
+import traceback
 
 import optuna
 import pytest
+import sqlalchemy as sa
 
 from archloss.storage import optuna_tables
 from archloss.storage.database import Database
-from archloss.storage.errors import StorageError
+from archloss.storage.dialects import read_url
+from archloss.storage.errors import StorageError, StorageURLError
 from archloss.storage.tables import SCHEMA_VERSION
 
 SECRET = "hush-hush"
@@ -29,7 +29,7 @@ def test_open_makes_missing_folders(tmp_path):
 def test_open_sets_what_sqlite_forgets(url):
     database = Database(url, busy_timeout_s=7.0)
     wanted = {"journal_mode": "wal", "synchronous": 1, "foreign_keys": 1, "busy_timeout": 7000}
-    for engine in (database._engine, database.optuna_storage()._backend.engine):
+    for engine in (database._access.engine, database.optuna_storage()._backend.engine):
         with engine.connect() as connection:
             for name, value in wanted.items():
                 assert connection.exec_driver_sql(f"PRAGMA {name}").scalar() == value
@@ -41,7 +41,10 @@ def test_open_sets_what_sqlite_forgets(url):
     [
         ("studies.db", "must look like sqlite:///FILE"),
         ("", "must look like sqlite:///FILE"),
-        (f"mysql://me:{SECRET}@host/db", "must be sqlite:///FILE, but its scheme is 'mysql'"),
+        (f"mysql://me:{SECRET}@host/db", "must be sqlite:///FILE or .* its scheme is 'mysql'"),
+        (f"postgres://me:{SECRET}@host/db", "its scheme is 'postgres'"),
+        (f"postgresql+psycopg2://me:{SECRET}@host/db", r"scheme must be postgresql.*psycopg2"),
+        (f"postgresql://me:{SECRET}@host:port/db", "must look like"),
         (f"redis://me:{SECRET}@host/db", "its scheme is 'redis'"),
         (f"me:{SECRET}@host", "must look like"),
         ("sqlite://", "must name a file"),
@@ -49,9 +52,10 @@ def test_open_sets_what_sqlite_forgets(url):
     ],
 )
 def test_open_refuses_other_urls_without_their_password(url, reason):
-    with pytest.raises(StorageError, match=reason) as caught:
+    with pytest.raises(StorageURLError, match=reason) as caught:
         Database(url)
-    assert SECRET not in str(caught.value)
+    assert SECRET not in "".join(traceback.format_exception(caught.value))
+    assert not isinstance(caught.value, StorageError)  # it is bad input, not a bad database
 
 
 def test_open_refuses_a_folder_that_cannot_be_made(tmp_path):
@@ -77,13 +81,16 @@ def test_open_refuses_a_folder_that_cannot_be_written(tmp_path):
         tmp_path.chmod(0o700)
 
 
-def test_writing_to_a_read_only_database_is_refused(bench):
+def test_writing_to_a_read_only_database_is_refused(quick_bench, monkeypatch, tmp_path):
+    bench = quick_bench
     path = bench.url.removeprefix("sqlite:///")
+    monkeypatch.chdir(tmp_path)
     database = Database(f"sqlite:///file:{path}?mode=ro&uri=true")
     assert database.get_study("study") == bench.study
     with pytest.raises(StorageError, match="cannot be written to"):
         database.open_lease(bench.study_id)
     database.close()
+    assert not (tmp_path / "file:").exists()
 
 
 @pytest.mark.parametrize("content", ["this is no database" * 99, "PK\3\4" * 999])
@@ -110,7 +117,7 @@ def test_a_locked_database_is_said_to_be_locked(quick_bench):
 def test_a_full_disk_is_said_to_be_full_and_nothing_is_half_written(quick_bench):
     handles = quick_bench.start(4)
     before = quick_bench.trials()
-    engine = quick_bench.database._engine
+    engine = quick_bench.engine
     with engine.connect() as connection:
         pages = connection.exec_driver_sql("PRAGMA page_count").scalar()
         connection.exec_driver_sql(f"PRAGMA max_page_count = {pages}")
@@ -125,15 +132,14 @@ def test_a_full_disk_is_said_to_be_full_and_nothing_is_half_written(quick_bench)
     assert len(quick_bench.tell(*tells)) == 4
 
 
-def test_a_newer_schema_is_refused(quick_bench):
-    with quick_bench.database._engine.begin() as connection:
-        connection.exec_driver_sql(f"UPDATE archloss_schema SET version = {SCHEMA_VERSION + 1}")
+def test_a_newer_schema_is_refused(each_bench):
+    each_bench.execute(f"UPDATE archloss_schema SET version = {SCHEMA_VERSION + 1}")
     with pytest.raises(StorageError, match=r"made by a newer archloss.*Upgrade archloss"):
-        Database(quick_bench.url)
+        Database(each_bench.url)
 
 
-def test_a_database_of_optuna_is_taken_in(tmp_path):
-    url = f"sqlite:///{tmp_path / 'studies.db'}"
+def test_a_database_of_optuna_is_taken_in(empty_url):
+    url = empty_url
     storage = optuna.storages.RDBStorage(url)
     study = optuna.create_study(storage=storage, study_name="theirs")
     study.optimize(lambda trial: trial.suggest_float("x", 0, 1), n_trials=2)
@@ -145,11 +151,10 @@ def test_a_database_of_optuna_is_taken_in(tmp_path):
     storage.engine.dispose()
 
 
-def test_tables_that_optuna_itself_does_not_know_are_refused(quick_bench):
-    with quick_bench.database._engine.begin() as connection:
-        connection.exec_driver_sql("UPDATE alembic_version SET version_num = 'v9.0.0.a'")
+def test_tables_that_optuna_itself_does_not_know_are_refused(each_bench):
+    each_bench.execute("UPDATE alembic_version SET version_num = 'v9.0.0.a'")
     with pytest.raises(StorageError, match=r"Optuna cannot use the database: .*updating optuna"):
-        Database(quick_bench.url)
+        Database(each_bench.url)
 
 
 def test_models_that_changed_are_left_to_optuna(url, monkeypatch):
@@ -167,13 +172,12 @@ def open_and_close(url: str) -> tuple[str, ...]:
     return notes
 
 
-def test_many_processes_may_make_the_tables_at_once(tmp_path):
-    for attempt in range(3):
-        url = f"sqlite:///{tmp_path / str(attempt) / 'studies.db'}"
-        with ProcessPoolExecutor(4, mp_context=get_context("spawn")) as pool:
-            assert list(pool.map(open_and_close, [url] * 8)) == [()] * 8
-        path = Path(url.removeprefix("sqlite:///"))
-        with sqlite3.connect(path) as connection:
+def test_many_processes_may_make_the_tables_at_once(make_empty_url, processes):
+    for _ in range(3):
+        url = make_empty_url()
+        assert list(processes.map(open_and_close, [url] * 8)) == [()] * 8
+        engine = sa.create_engine(read_url(url))
+        with engine.connect() as connection:
             for table in ("version_info", "alembic_version", "archloss_schema"):
-                assert connection.execute(f"SELECT count(*) FROM {table}").fetchone() == (1,)
-        connection.close()
+                assert connection.exec_driver_sql(f"SELECT count(*) FROM {table}").scalar() == 1
+        engine.dispose()

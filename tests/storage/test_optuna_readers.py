@@ -36,7 +36,7 @@ def filled(bench):
 
 def load_plainly(bench):
     """Load the study as a stranger would: by its URL alone."""
-    storage = optuna.storages.RDBStorage(bench.url)
+    storage = optuna.storages.RDBStorage(bench.url.replace("postgresql:", "postgresql+psycopg:"))
     return optuna.load_study(study_name="study", storage=storage), storage
 
 

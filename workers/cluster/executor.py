@@ -4,7 +4,7 @@ import atexit
 import pickle
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
 
@@ -30,15 +30,22 @@ class RayHeld:
             raise HeldLostError("a held value is gone: its executor was closed")
         return pickle.loads(fetch_data(self.reference))
 
+    def back_up(self) -> None:
+        """Begin to copy the value to the driver's node; small ones are there already."""
+        if self.session.is_open:
+            self.session.copy_here(self.reference)
+
 
 class RayExecutor:
     """A worker process per slot, each on a part of some machine of the cluster.
 
-    `address` None starts a Ray on this machine; "auto" or "host:port" joins one. `workers` is
-    how many to keep, some of which may wait for an autoscaler to bring machines; None: as many
-    as the machines have room for. What runs longer than `timeout_s` is stopped, together with
-    its worker. `runtime_env` is Ray's: what the workers need besides what is installed there.
-    Raises ClusterError if the cluster cannot be used, or no worker starts in `start_timeout_s`.
+    `address` None starts a Ray on this machine; "auto", "host:port" or "ray://host:port" joins
+    one. `workers` is how many to keep, some of which may wait for an autoscaler to bring
+    machines; None: as many as the machines have room for. `gpus_per_worker` None is one where
+    the cluster has any GPU now, and none otherwise. What runs longer than `timeout_s` is stopped,
+    together with its worker. `runtime_env` is Ray's: what the workers need besides what is
+    installed there. Raises ClusterError if the cluster cannot be used, or no worker starts in
+    `start_timeout_s`.
     """
 
     def __init__(
@@ -47,7 +54,7 @@ class RayExecutor:
         address: str | None = None,
         workers: int | None = None,
         cpus_per_worker: float = 1.0,
-        gpus_per_worker: float = 0.0,
+        gpus_per_worker: float | None = None,
         timeout_s: float | None = None,
         runtime_env: Mapping[str, Any] | None = None,
         start_timeout_s: float = 300.0,
@@ -56,11 +63,13 @@ class RayExecutor:
             raise ValueError(f"`workers` must be at least 1, but got {workers}")
         if timeout_s is not None and timeout_s <= 0:
             raise ValueError(f"`timeout_s` must be above 0, but got {timeout_s}")
-        needs = Needs(cpus=cpus_per_worker, gpus=gpus_per_worker)
+        needs = Needs(cpus=cpus_per_worker, gpus=gpus_per_worker or 0.0)
         cpus = None if workers is None else needs.sum_up_cpus(workers)
         self._session = Session(address, runtime_env=runtime_env, cpus=cpus)
         environment = dict((runtime_env or {}).get("env_vars", {}))
         try:
+            if gpus_per_worker is None and self._session.has_gpus():
+                needs = replace(needs, gpus=1.0)
             make_fleet = partial(Fleet, self._session, needs, workers, environment)
             self._dispatcher = Dispatcher(make_fleet, timeout_s=timeout_s)
         except BaseException:

@@ -13,7 +13,7 @@ R = TypeVar("R")
 
 
 def run_on_every_node(
-    function: Callable[[], R], *, address: str | None, timeout_s: float = 60.0
+    function: Callable[[], R], *, address: str | None = None, timeout_s: float = 60.0
 ) -> dict[str, R | Exception]:
     """Return what `function` returns or raises on each node, by the node's name.
 
@@ -34,13 +34,7 @@ def _run(session: Session, payload: bytes, timeout_s: float) -> dict[str, Any]:
         return pickle.loads(payload)()
 
     nodes = session.list_nodes()
-    task = session.ray.remote(call)
-    strategies = session.ray.util.scheduling_strategies
-    answers = {}
-    for node in nodes:
-        place = strategies.NodeAffinitySchedulingStrategy(node.node_id, soft=False)
-        options = {"num_cpus": 0, "max_retries": 0, "scheduling_strategy": place}
-        answers[node.node_id] = task.options(**options).remote(payload)
+    answers = {node.node_id: session.start_on(node.node_id, call, payload) for node in nodes}
     names = _name(nodes)
     deadline = time.monotonic() + timeout_s
     return {names[node_id]: _wait(session, answer, deadline) for node_id, answer in answers.items()}

@@ -13,7 +13,7 @@ import socket
 import sys
 import tempfile
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -27,6 +27,7 @@ _REACH_TIMEOUT_S = 3.0
 _KNOCK_TIMEOUT_S = 20.0
 _LONGEST_TEMP_DIR = 30
 """Ray keeps sockets in its folder, and their paths may have no more than 107 characters."""
+_CLIENT = "ray://"
 
 _QUIET = {"RAY_DEDUP_LOGS_SKIP_REGEX": "."}
 """Keeps Ray from printing what befalls its nodes: standard output is for our results."""
@@ -58,11 +59,11 @@ class Node:
 class Session:
     """This process's part in a cluster.
 
-    `address` is "auto" for the cluster of this machine or of this job, or a "host:port"; None
-    starts a Ray on this machine that nobody else can reach, with room for `cpus`. A Ray that
-    the process has started already is used as it is, and left running. Where the cluster's
-    machines have no archloss, or another version, the driver's is sent to them, unless
-    `ships_code` is False.
+    `address` is "auto" for the cluster of this machine or of this job, "host:port", or
+    "ray://host:port" for Ray's client, from where only that port can be reached; None starts a
+    Ray on this machine that nobody else can reach, with room for `cpus`. A Ray that the process
+    has started already is used as it is, and left running. Where one of the cluster's machines
+    has no archloss, or another version, the driver's is sent to all, unless `ships_code` is False.
     """
 
     def __init__(
@@ -78,12 +79,15 @@ class Session:
         if address is not None and address != "auto":
             _check(address)
         self.own = address is None
+        self._port = address.removeprefix(_CLIENT) if address and _CLIENT in address else None
         self.is_open = True
         self._folder: Path | None = None
         self._gone: set[str] = set()
         with _set_variables(_QUIET | (_LOOPBACK if self.own else {})):
             self.ray = _import_ray()
             self._given = bool(self.ray.is_initialized())
+            if not self._given:  # the values of a call that died: the call itself says so
+                os.environ.setdefault("RAY_IGNORE_UNHANDLED_ERRORS", "1")
             if self._given:
                 self.own = False
                 if runtime_env:
@@ -107,6 +111,22 @@ class Session:
             if node["Alive"]
         ]
 
+    def has_gpus(self) -> bool:
+        """Say whether any node that is alive has a GPU."""
+        return any(node.resources.get("GPU") for node in self.list_nodes())
+
+    def copy_here(self, reference: Any) -> None:
+        """Begin to bring an object to this node; Ray goes on with it after the call."""
+        with contextlib.suppress(self.ray.exceptions.RayError):  # whoever needs it will hear of it
+            self.ray.wait([reference], timeout=0, fetch_local=True)
+
+    def start_on(self, node_id: str, function: Callable[..., Any], *arguments: Any) -> Any:
+        """Run a function once in a process of its own on a node; return Ray's reference."""
+        strategies = self.ray.util.scheduling_strategies
+        place = strategies.NodeAffinitySchedulingStrategy(node_id, soft=False)
+        task = self.ray.remote(num_cpus=0, max_retries=0)(function)
+        return task.options(scheduling_strategy=place).remote(*arguments)
+
     def reaches_head(self) -> bool:
         """Say whether the cluster's head answers; without it, Ray's own calls may hang.
 
@@ -114,14 +134,14 @@ class Session:
         """
         if not self.ray.is_initialized():  # anything we ask would join some cluster or other
             raise ClusterError("Ray was shut down in this process")
-        place: str = self.ray.get_runtime_context().gcs_address
-        return _can_reach(place)
+        return _can_reach(self._port or self.ray.get_runtime_context().gcs_address)
 
     def is_gone(self, node_id: str) -> bool:
         """Say whether a node is dead, even if Ray has not found out yet."""
         if node_id not in self._gone:
             known = [node for node in self.ray.nodes() if node["NodeID"] == node_id]
-            if any(node["Alive"] and _can_reach(_find_raylet(node)) for node in known):
+            alive = [node for node in known if node["Alive"]]
+            if any(self._port or _can_reach(_find_raylet(node)) for node in alive):
                 return False
             self._gone.add(node_id)
         return True
@@ -165,7 +185,7 @@ class Session:
             self._init(address, runtime_env)
 
     def _lacks_code(self) -> bool:
-        """Say whether the cluster's machines have no archloss or another; asks one of them."""
+        """Say whether any of the cluster's machines has no archloss, or another."""
 
         def probe() -> str | None:  # a nested function travels by value
             try:
@@ -174,16 +194,22 @@ class Session:
                 return None
             return archloss.__version__
 
-        found = self.ray.get(
-            self.ray.remote(probe).options(num_cpus=0).remote(), timeout=_PROBE_TIMEOUT_S
+        answers = [self.start_on(node.node_id, probe) for node in self.list_nodes()]
+        answered, _ = self.ray.wait(
+            answers, num_returns=len(answers), timeout=_PROBE_TIMEOUT_S, fetch_local=False
         )
-        return bool(found != archloss.__version__)
+        found = set()
+        for answer in answered:
+            with contextlib.suppress(self.ray.exceptions.RayError):  # that machine has gone
+                found.add(self.ray.get(answer))
+        return found != {archloss.__version__}
 
     def _knock(self, address: str) -> None:
         """Raise ClusterError if nobody listens where Ray would join: it would try for minutes."""
         services = self.ray._private.services  # nothing public says where "auto" leads
         try:
-            _connect(services.canonicalize_bootstrap_address_or_die(address), _KNOCK_TIMEOUT_S)
+            place = self._port or services.canonicalize_bootstrap_address_or_die(address)
+            _connect(place, _KNOCK_TIMEOUT_S)
         except (OSError, ValueError) as error:
             raise ClusterError(
                 f"no cluster can be reached at {address!r}: {error}; `ray start --head` starts "
@@ -247,17 +273,11 @@ def _own_path() -> list[str]:
 
 def _check(address: str) -> None:
     """Raise ClusterError if this is no address of a cluster."""
-    if "://" in address:
+    host, _, port = address.removeprefix(_CLIENT).rpartition(":")
+    if not (host and port.isdigit()) or "/" in host:
         raise ClusterError(
-            f"the cluster's address must be 'auto' or 'host:port', but got {address!r}: "
-            "Ray's client loses everything with its connection; run the driver on a node "
-            "of the cluster instead, for instance with `ray job submit`"
-        )
-    host, _, port = address.rpartition(":")
-    if not (host and port.isdigit()):
-        raise ClusterError(
-            f"the cluster's address must be 'auto' or 'host:port', but got {address!r}; "
-            "`ray start --head` prints it"
+            "the cluster's address must be 'auto', 'host:port' or 'ray://host:port', but got "
+            f"{address!r}; `ray start --head` prints it"
         )
 
 

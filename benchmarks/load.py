@@ -1,0 +1,164 @@
+"""Many drivers at once on one PostgreSQL, with training that takes no time, against plain Optuna.
+
+    python benchmarks/load.py --drivers 16 --trials 20000
+
+Both sides have the same designs (drawn at random), the same values at the same rungs, and the
+same server, which waits for its disk (`fsync`) at every commit. Ours runs whole drivers: leases,
+asks in packs, tells in packs, curves. Plain Optuna runs as many processes, each asking, reporting
+at every rung and telling, one trial after the other, for a shorter while: it is slower. The
+budget must come out exact, and no driver may see an error.
+"""
+
+import argparse
+import multiprocessing
+import os
+import sys
+import time
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import numpy as np
+import optuna
+from postgres_server import PostgresServer
+
+from archloss.search.distributions import to_distributions
+from archloss.search.driver import Jobs, Run, run_study
+from archloss.search.progress import SilentObserver
+from archloss.search.score import Score
+from archloss.search.spec import Spec
+from archloss.spaces.outcome import Outcome
+from archloss.spaces.pack import METRICS, Pack, PackReport, Report, State
+from archloss.storage.database import Database
+from archloss.workers.inline import InlineExecutor
+
+RUNGS = (2, 7, 20)
+WEIGHTS = np.zeros(1000, dtype=np.float32)
+
+
+def make_spec(trials: int, pack: int) -> Spec:
+    """Return a study that prunes nothing until its last rung, so that both sides do the same."""
+    return Spec.model_validate(
+        {
+            "name": "load",
+            "dataset": "digits",
+            "trials": trials,
+            "search": {"sampler": "random", "pruner": "median", "startup_trials": trials + 1},
+            "workers": {"executor": "inline", "pack": pack},
+        }
+    )
+
+
+def get_error(number: int, epoch: int) -> float:
+    """Return a value that both sides can work out from a trial's number."""
+    return 0.1 + (number * 7919 % 1000) / 2000 + 0.3 / epoch
+
+
+def train(pack: Pack) -> PackReport:
+    """Report at once."""
+    reports = []
+    for member in pack.members:
+        epochs = range(member.epochs_done + 1, pack.until_epoch + 1)
+        curve = tuple(get_error(member.trial_number, epoch) for epoch in epochs)
+        reports.append(
+            Report(
+                trial_number=member.trial_number,
+                replicate=member.replicate,
+                outcome=Outcome.TRAINED,
+                epochs_done=pack.until_epoch,
+                curves=dict.fromkeys(METRICS, curve),
+                seconds=0.0,
+                state=State(arrays={"parameters": WEIGHTS}, steps=pack.until_epoch),
+            )
+        )
+    return PackReport(reports=tuple(reports), seconds=0.0)
+
+
+def drive(url: str, spec_text: str) -> None:
+    """Work on the study to its budget."""
+    spec = Spec.from_json(spec_text)
+    database = Database(url)
+    run = Run(
+        database=database,
+        study=database.get_study(spec.name),
+        spec=spec,
+        score=Score(objective="validation_error", penalty=0.9),
+        jobs=Jobs(train=train),
+    )
+    run_study(run, InlineExecutor(), SilentObserver())
+    database.close()
+
+
+def run_plain(url: str, spec_text: str, trials: int) -> None:
+    """Do the same with plain Optuna: ask, report at every rung, tell."""
+    optuna.logging.set_verbosity(optuna.logging.ERROR)
+    distributions = to_distributions(Spec.from_json(spec_text).dimensions())
+    sampler = optuna.samplers.RandomSampler(seed=os.getpid())
+    study = optuna.load_study(study_name="plain", storage=url, sampler=sampler)
+    for _ in range(trials):
+        trial = study.ask(distributions)
+        for rung in RUNGS:
+            trial.report(get_error(trial.number, rung), rung)
+        trial.set_user_attr("outcome", "COMPLETED")
+        trial.set_user_attr("seconds", 0.0)
+        study.tell(trial, get_error(trial.number, RUNGS[-1]))
+
+
+@contextmanager
+def timed() -> Iterator[list[float]]:
+    """Give the seconds that the context lasted, once it is over."""
+    seconds: list[float] = []
+    started = time.monotonic()
+    yield seconds
+    seconds.append(time.monotonic() - started)
+
+
+def run_all(target, arguments: list[tuple[object, ...]]) -> None:
+    """Run a function in so many processes at once; stop at an error in any of them."""
+    context = multiprocessing.get_context("spawn")
+    processes = [context.Process(target=target, args=one) for one in arguments]
+    for process in processes:
+        process.start()
+    for process in processes:
+        process.join()
+    if any(process.exitcode for process in processes):
+        sys.exit(f"exit codes: {Counter(process.exitcode for process in processes)}")
+
+
+def main() -> None:
+    """Run both sides, and print trials per second."""
+    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    parser.add_argument("--drivers", type=int, default=16)
+    parser.add_argument("--trials", type=int, default=20_000)
+    parser.add_argument("--plain-trials", type=int, default=800)
+    parser.add_argument("--pack", type=int, default=32)
+    options = parser.parse_args()
+    spec = make_spec(options.trials, options.pack)
+    assert spec.search.list_rungs(spec.recipe.epochs) == RUNGS
+    with PostgresServer(durable=True) as server:
+        url = server.create_database("ours")
+        database = Database(url)
+        study = database.create_study(
+            name="load", spec=spec.to_json(), digest=spec.digest(), fingerprint="f", environment={}
+        )
+        with timed() as ours:
+            run_all(drive, [(url, spec.to_json())] * options.drivers)
+        counts = database.count_states(study.study_id)
+        assert counts == {"COMPLETE": options.trials}, counts
+        numbers = [trial.number for trial in database.read_trials(study.study_id)]
+        assert numbers == list(range(options.trials))
+        database.close()
+        plain_url = server.create_database("plain")
+        optuna.logging.set_verbosity(optuna.logging.ERROR)
+        optuna.create_study(study_name="plain", storage=plain_url)
+        share = options.plain_trials // options.drivers
+        with timed() as theirs:
+            run_all(run_plain, [(plain_url, spec.to_json(), share)] * options.drivers)
+    own, plain = options.trials / ours[0], share * options.drivers / theirs[0]
+    print(f"| ours, {options.drivers} drivers | {options.trials} trials | {own:.0f} trials/s |")
+    print(f"| plain Optuna, as many processes | {share * options.drivers} | {plain:.1f} trials/s |")
+    print(f"ratio {own / plain:.1f}; budget exact, no error")
+
+
+if __name__ == "__main__":
+    main()
