@@ -255,11 +255,11 @@ class Ledger:
         return self._write(trials, tells, notes=())
 
     def fall_back(self, trials: Sequence[RunningTrial]) -> tuple[RunningTrial, ...]:
-        """Send those whose states are gone back to their last checkpoint, or to the start."""
+        """Send those whose states are gone back by a rung, to what is saved, or to the start."""
         lost = [trial for trial in trials if not trial.has_states()]
         checkpoints = self._database.read_checkpoints([trial.trial_id for trial in lost])
         for trial in lost:
-            trial.restore(checkpoints.get(trial.trial_id, ()))
+            trial.fall_back(checkpoints.get(trial.trial_id, ()))
         return tuple(trials)
 
     def pause(self) -> int:

@@ -241,7 +241,7 @@ class Loop:
         elif isinstance(error, WorkerLostError):
             self._on_lost(trials, error)
         elif isinstance(error, HeldLostError):
-            self._observer.on_note(f"{error}; its {len(trials)} trials go back to what is saved")
+            self._observer.on_note(f"{error}; its {len(trials)} trials go back by a rung or more")
             self._book(self._on_fallen_back, self._ledger.fall_back, trials)
         elif isinstance(error, DataError):
             raise error

@@ -15,12 +15,22 @@ from archloss.workers.executor import Box, Held, HeldLostError
 _FAILURES = (Outcome.INFEASIBLE, Outcome.FAILED, Outcome.LOST)
 
 
+@dataclass(frozen=True, kw_only=True)
+class Rung:
+    """What a trial was at the end of a rung."""
+
+    epochs_done: int
+    states: Mapping[int, Held | None]
+    diverged: frozenset[int]
+
+
 @dataclass(kw_only=True, eq=False)
 class RunningTrial:
     """An unfinished trial of this driver.
 
     `states` holds one entry per replicate, None before its first rung and once it diverged: the
-    states themselves may be on other machines;
+    states themselves may be on other machines; `earlier` is the rung before, whose states are
+    copied to this machine by now, in case the machine of the latest goes too soon;
     `told` are the rungs' epochs that the study knows already, from before a restart;
     `unsaved_s` is the training time that a killed driver would lose; `retries` how often its worker
     was lost.
@@ -32,6 +42,7 @@ class RunningTrial:
     states: dict[int, Held | None]
     epochs_done: int = 0
     diverged: set[int] = field(default_factory=set)
+    earlier: Rung | None = None
     told: set[int] = field(default_factory=set)
     retries: int = 0
     seconds: float = 0.0
@@ -64,13 +75,18 @@ class RunningTrial:
 
     def has_states(self) -> bool:
         """Say whether every state can still be had."""
-        try:
-            for held in self.states.values():
-                if held is not None:
-                    held.fetch()
-        except HeldLostError:
-            return False
-        return True
+        return _can_be_had(self.states)
+
+    def fall_back(self, checkpoints: Sequence[Checkpoint]) -> None:
+        """Go on from the rung before or from what is saved, whichever is later."""
+        saved = max((checkpoint.epochs_done for checkpoint in checkpoints), default=0)
+        rung, self.earlier = self.earlier, None
+        if rung is not None and rung.epochs_done >= saved and _can_be_had(rung.states):
+            self.epochs_done = rung.epochs_done
+            self.states = dict(rung.states)
+            self.diverged = set(rung.diverged)
+        else:
+            self.restore(checkpoints)
 
     def make_checkpoints(self) -> tuple[Checkpoint, ...]:
         """Return what it takes to go on from the last rung; nothing before the first.
@@ -116,6 +132,16 @@ class RunningTrial:
         self.diverged = {replicate for replicate in self.states if replicate not in newest}
 
 
+def _can_be_had(states: Mapping[int, Held | None]) -> bool:
+    try:
+        for held in states.values():
+            if held is not None:
+                held.fetch()
+    except HeldLostError:
+        return False
+    return True
+
+
 def _make_checkpoint(replicate: int, epochs_done: int, state: State) -> Checkpoint:
     return Checkpoint(
         replicate=replicate, epochs_done=epochs_done, steps=state.steps, arrays=state.arrays
@@ -147,6 +173,11 @@ def take_reports(
     counts with the score's penalty.
     """
     first_epoch = trial.epochs_done + 1
+    trial.earlier = Rung(
+        epochs_done=trial.epochs_done,
+        states=dict(trial.states),
+        diverged=frozenset(trial.diverged),
+    )
     curves = tuple(
         Curve(
             replicate=report.replicate, metric=metric, first_epoch=first_epoch, values=tuple(values)

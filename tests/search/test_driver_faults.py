@@ -82,12 +82,46 @@ def test_run_study_falls_back_when_the_states_are_gone(bench, trainings):
     bench.run(bench.make_spec("calm", trials=30, search=SEARCH), executor=Cluster())
     cluster = Cluster(lose)
     watcher = bench.run(bench.make_spec("lossy", trials=30, search=SEARCH), executor=cluster)
-    assert any("go back to what is saved" in note for note in watcher.notes)
+    assert any("go back by a rung or more" in note for note in watcher.notes)
     finished = bench.states("lossy")
     assert finished["COMPLETE"] + finished["PRUNED"] == 30
     for trial in bench.trials("lossy"):
         for epoch, value in trial.intermediate.items():
             assert value == pytest.approx(abs(trial.params["ce_weight"] - 0.3) / epoch)
+
+
+def test_run_study_goes_back_by_one_rung_where_a_machine_goes_too_soon(bench, trainings):
+    """What is a rung old has been copied; what has just come has not."""
+    trained = []
+
+    def lose(index, cluster):
+        if index == 9:
+            for held in cluster.held:
+                held.lost = not held.backed_up or held in newest
+
+    class Recorder(Cluster):
+        def submit_holding(self, function, argument, held, *, count, kind=None):
+            newest[:] = self.held[-8:]
+            pack = argument.pack
+            future = super().submit_holding(function, argument, held, count=count, kind=kind)
+            for member in pack.members:
+                key = member.trial_number, member.replicate
+                trained.append((key, member.epochs_done, pack.until_epoch, future.exception()))
+            return future
+
+    newest = []
+    bench.run(bench.make_spec(trials=30, search=SEARCH), executor=Recorder(lose))
+    reached = {}
+    steps_back = []
+    for key, epochs_done, until_epoch, error in trained:
+        before, rung = reached.get(key, (0, 0))
+        if error is not None:
+            continue
+        if epochs_done < before:
+            steps_back.append(epochs_done == rung)
+        reached[key] = until_epoch, epochs_done
+    assert steps_back
+    assert all(steps_back)
 
 
 def test_run_study_backs_up_the_states_of_survivors_alone(bench, trainings):

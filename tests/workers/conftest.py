@@ -1,10 +1,10 @@
 """What the tests of executors share: functions to run, and one Ray for all of them."""
 
 import contextlib
+import importlib
 import json
 import os
 import pathlib
-import secrets
 import shutil
 import subprocess
 import sys
@@ -25,6 +25,7 @@ JOBS = '''
 import os, signal, subprocess, sys, time
 import numpy as np
 from archloss.spaces.errors import DataError
+from archloss.spaces.jobs import train
 
 class Awkward(Exception):
     def __init__(self, one, two):
@@ -72,6 +73,13 @@ def get_place():
     return ray.get_runtime_context().get_node_id()
 def fail_alone(): raise DataError("no such column")
 def oversleep(): time.sleep(60)
+def train_slowly(pack):
+    """No trial from 30 on before another machine has joined, so that there is work left for it."""
+    joined = os.path.join(os.path.dirname(__file__), "joined")
+    while pack.members[-1].trial_number >= 30 and not os.path.exists(joined):
+        time.sleep(0.05)
+    time.sleep(0.3)
+    return train(pack)
 def touch_then_nap(path):
     with open(path, "w") as file:
         file.write(str(os.getpid()))
@@ -109,7 +117,7 @@ class RayMachines:
             stdout=subprocess.PIPE,
             text=True,
         )
-        self.address: str = self._read()
+        self.address, self.client_address = self._read()
 
     def add(self, *, cpus: int, gpus: int) -> list[int]:
         """Start a node with GPUs that exist in Ray's books alone; return its processes."""
@@ -134,19 +142,16 @@ class RayMachines:
         return json.loads(line)
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def machines(jobs):
     """A cluster whose head has two cores; more machines are added by those who need them.
 
     They have another archloss than the driver, which finds its own in its working folder, and
     a driver for GPUs that do not exist.
     """
-    variables = {
-        "RAY_AUTH_MODE": "token",
-        "RAY_AUTH_TOKEN": secrets.token_hex(32),
-        "RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0",  # or Ray takes 127.0.0.1 for a mistake
-    }
-    os.environ |= variables
+    constants = importlib.import_module("ray._private.ray_constants")
+    # or Ray takes 127.0.0.1 for a mistake
+    across_machines, constants.ENABLE_RAY_CLUSTER = constants.ENABLE_RAY_CLUSTER, False
     folder = tempfile.mkdtemp(prefix="ray-")  # pytest's own are too long for Ray's sockets
     other = pathlib.Path(folder, "other", "archloss")
     other.mkdir(parents=True)
@@ -167,11 +172,10 @@ def machines(jobs):
     yield cluster
     cluster.close()
     shutil.rmtree(folder, ignore_errors=True)
-    for name in variables:
-        del os.environ[name]
+    constants.ENABLE_RAY_CLUSTER = across_machines
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def ray_here(machines):
     """This process as a part of the cluster; executors find it so, and leave it so."""
     session = Session(machines.address)
@@ -179,7 +183,7 @@ def ray_here(machines):
     session.close()
 
 
-@pytest.fixture(scope="session", params=EXECUTORS)
+@pytest.fixture(scope="package", params=EXECUTORS)
 def executor(request, jobs):
     """An executor for all tests that leave it open."""
     made = _make(request)

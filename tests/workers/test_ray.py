@@ -132,8 +132,8 @@ def test_ray_refuses_what_cannot_be(options, message):
 @pytest.mark.parametrize(
     ("address", "message"),
     [
-        ("ray://10.0.0.1:10001", "`ray job submit`"),
-        ("somewhere", "must be 'auto' or 'host:port'"),
+        ("http://10.0.0.1:8265", "must be 'auto', 'host:port' or 'ray://host:port', but got 'http"),
+        ("somewhere", "but got 'somewhere'; `ray start --head` prints it"),
     ],
 )
 def test_ray_refuses_an_address_it_cannot_use(address, message):
@@ -150,6 +150,8 @@ def test_ray_that_is_not_installed_is_told(monkeypatch):
 ALONE = """
 import os, pathlib, signal, sys
 import psutil
+if sys.argv[2] == "hang":
+    import ray  # somebody else has needed it before
 sys.path.insert(0, sys.argv[3])
 import archloss_test_jobs as jobs
 from archloss.workers.cluster import ClusterError, RayExecutor
@@ -165,21 +167,25 @@ hosts = {
 }
 assert hosts and hosts <= {"127.0.0.1", "::1", "::ffff:127.0.0.1"}, hosts
 assert signal.getsignal(signal.SIGTERM) is before
-assert "RAY_AUTH_MODE" not in os.environ
-assert not pathlib.Path.home().joinpath(".ray").exists()
 future = executor.submit(jobs.square, 3)
 assert future.result(60) == 9
 pathlib.Path(sys.argv[1]).write_text(str(executor.submit(jobs.get_pid, 0).result(60)))
 if sys.argv[2] == "close":
+    assert "RAY_AUTH_MODE" not in os.environ
+    assert not pathlib.Path.home().joinpath(".ray").exists()
     executor.close()
     assert not any(process.is_running() for process in family)
     assert not list(pathlib.Path(os.environ["TMPDIR"]).iterdir())
     os.environ["RAY_ADDRESS"] = "127.0.0.1:9"
-    for address in ("127.0.0.1:10", "auto"):
+    for address, place in [
+        ("127.0.0.1:10", "127.0.0.1:10"),
+        ("ray://127.0.0.1:10", "ray://127.0.0.1:10"),
+        ("auto", "127.0.0.1:9"),
+    ]:
         try:
             RayExecutor(address=address)
         except ClusterError as error:
-            assert "no cluster can be reached at '127.0.0.1:" in str(error), error
+            assert f"no cluster can be reached at '{place}'" in str(error), error
         else:
             raise AssertionError(address)
 else:
@@ -194,6 +200,10 @@ import archloss, archloss_test_jobs as jobs
 
 executor = RayExecutor(address=sys.argv[1], workers=1, cpus_per_worker=0.25)
 theirs, version, folders = executor.submit(jobs.find_archloss, 0).result(60)
+_, (held, _) = executor.submit_holding(jobs.start, 100_000, [], count=2).result(60)
+held.back_up()
+assert executor.submit_holding(jobs.add, 1, [held, None], count=1).result(60)[0] == 4_999_950_000
+assert held.fetch().size == 100_000
 assert version == archloss.__version__, version
 assert theirs != archloss.__file__, theirs
 assert {"search", "spaces", "storage", "workers"} <= set(folders), folders
@@ -232,11 +242,12 @@ def test_ray_workers_die_with_a_killed_driver(jobs, tmp_path_factory, read_pid, 
     wait_until_gone(pid)
 
 
-def test_ray_gets_the_drivers_code_where_it_has_another(machines, jobs, tmp_path):
+@pytest.mark.parametrize("way", ["address", "client_address"])
+def test_ray_gets_the_drivers_code_where_it_has_another(machines, jobs, tmp_path, way):
     path = os.pathsep.join([os.path.dirname(jobs.__file__), ROOT])
     driver = subprocess.run(
-        [sys.executable, "-c", SHIPPED, machines.address],
-        env={**os.environ, "PYTHONPATH": path},
+        [sys.executable, "-c", SHIPPED, getattr(machines, way)],
+        env={**os.environ, "PYTHONPATH": path, "RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0"},
         capture_output=True,
         text=True,
         timeout=120,

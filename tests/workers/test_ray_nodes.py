@@ -54,6 +54,8 @@ def test_machines_come_and_go(executor, machines, first, jobs, tmp_path):
     """One test, for what happens to a machine happens once."""
     wait_until(lambda: executor.slots == 4)
     _, (kept, _) = executor.submit_holding(jobs.start, 1_000_000, [], count=2).result(60)
+    _, (copied, _) = executor.submit_holding(jobs.start, 1_000_000, [], count=2).result(60)
+    copied.back_up()
     _, (small, _) = executor.submit_holding(jobs.start, 10, [], count=2).result(60)
     running = [executor.submit(jobs.touch_then_nap, str(tmp_path / f"{n}")) for n in range(4)]
     wait_until(lambda: len(list(tmp_path.iterdir())) == 4)
@@ -73,6 +75,7 @@ def test_machines_come_and_go(executor, machines, first, jobs, tmp_path):
         kept.fetch()
     with pytest.raises(HeldLostError, match="gone"):
         executor.submit_holding(jobs.add, 1, [kept, None], count=1).result(60)
+    np.testing.assert_array_equal(copied.fetch(), np.arange(1_000_000))
     np.testing.assert_array_equal(other.fetch(), np.arange(1_000_001))
     assert executor.submit_holding(jobs.add, 1, [small, None], count=1).result(60)[0] == 45
 
@@ -83,9 +86,10 @@ def test_machines_come_and_go(executor, machines, first, jobs, tmp_path):
     assert isinstance(pinned, WorkerLostError)
     assert pinned.blameless
     assert not waiting.done()
-    machines.add(cpus=1, gpus=1)
+    third = machines.add(cpus=1, gpus=1)
     assert waiting.result(60) == 9
     assert executor.kinds == {KIND: 1}
+    machines.kill(third)
 
 
 def test_too_little_room_is_told(ray_here):

@@ -34,12 +34,10 @@ _QUIET = {"RAY_DEDUP_LOGS_SKIP_REGEX": "."}
 _LOOPBACK = {
     "RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0",
     "RAY_USAGE_STATS_ENABLED": "0",
-    "RAY_AUTH_MODE": "token",
 }
-"""Makes a Ray that starts here listen on the loopback interface, to those with its token.
+"""Makes a Ray that starts here listen on the loopback interface.
 
-The first is made for other systems than Linux, but works there too. Ray reads it as it is
-imported. A token of its own spares the user's home a file, and other clusters a surprise.
+The first is made for other systems than Linux, but works there too.
 """
 
 
@@ -79,11 +77,11 @@ class Session:
         if address is not None and address != "auto":
             _check(address)
         self.own = address is None
-        self._port = address.removeprefix(_CLIENT) if address and _CLIENT in address else None
+        self._port: str | None = None
         self.is_open = True
         self._folder: Path | None = None
         self._gone: set[str] = set()
-        with _set_variables(_QUIET | (_LOOPBACK if self.own else {})):
+        with _set_variables(_QUIET | (_LOOPBACK | _make_token() if self.own else {})):
             self.ray = _import_ray()
             self._given = bool(self.ray.is_initialized())
             if not self._given:  # the values of a call that died: the call itself says so
@@ -95,7 +93,8 @@ class Session:
                         "this process has started Ray already: give `runtime_env` to ray.init"
                     )
             elif address is None:
-                self._start(dict(runtime_env or {}), cpus)
+                with _on_loopback(self.ray):
+                    self._start(dict(runtime_env or {}), cpus)
             else:
                 self._join(address, dict(runtime_env or {}), ships_code)
 
@@ -175,6 +174,8 @@ class Session:
             raise
 
     def _join(self, address: str, runtime_env: dict[str, Any], ships_code: bool) -> None:
+        if address.startswith(_CLIENT):
+            self._port = address.removeprefix(_CLIENT)
         self._knock(address)
         self._init(address, runtime_env)
         if ships_code and self._lacks_code():
@@ -239,18 +240,38 @@ def _import_ray() -> Any:
     return ray
 
 
+def _make_token() -> dict[str, str]:
+    """Return what lets none but us use a Ray that starts here; a Ray imported before is deaf to it.
+
+    A token of its own spares the user's home a file, and other clusters a surprise.
+    """
+    if "ray" in sys.modules or "RAY_AUTH_MODE" in os.environ:
+        return {}
+    return {"RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN": secrets.token_hex(32)}
+
+
 @contextlib.contextmanager
 def _set_variables(variables: Mapping[str, str]) -> Iterator[None]:
     """Set those environment variables that nobody has set, and take them back afterwards."""
     ours = {name: value for name, value in variables.items() if name not in os.environ}
-    if "RAY_AUTH_MODE" in ours:
-        ours["RAY_AUTH_TOKEN"] = secrets.token_hex(32)
     os.environ.update(ours)
     try:
         yield
     finally:
         for name in ours:
             os.environ.pop(name, None)
+
+
+@contextlib.contextmanager
+def _on_loopback(ray: Any) -> Iterator[None]:
+    """Tell a Ray that was imported before what `_LOOPBACK` would have told it then."""
+    constants = ray._private.ray_constants
+    before = constants.ENABLE_RAY_CLUSTER
+    constants.ENABLE_RAY_CLUSTER = False
+    try:
+        yield
+    finally:
+        constants.ENABLE_RAY_CLUSTER = before
 
 
 @contextlib.contextmanager
