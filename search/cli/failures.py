@@ -14,7 +14,7 @@ FAILED = 1
 BAD_INPUT = 2
 INTERRUPTED = 130
 # Classes by name: their modules load what most commands never need.
-_WHILE_RUNNING = {"StorageError", "StudyStoppedError", "WorkerLostError"}
+_WHILE_RUNNING = {"ClusterError", "StorageError", "StudyStoppedError", "WorkerLostError"}
 
 
 class FailureGroup(TyperGroup):

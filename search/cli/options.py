@@ -15,7 +15,8 @@ Storage = Annotated[
     typer.Option(
         envvar="ARCHLOSS_STORAGE",
         metavar="URL",
-        help="Database of the studies: sqlite:///FILE. Without it: studies.db in the folder.",
+        help="Database of the studies: sqlite:///FILE or postgresql://USER@HOST/DATABASE. Without "
+        "it: studies.db in the folder.",
         show_default=False,
     ),
 ]

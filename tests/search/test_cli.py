@@ -18,7 +18,13 @@ from archloss.search.loop import StudyStoppedError
 from archloss.search.spec import SpecError
 from archloss.spaces.catalogue import SPACES
 from archloss.spaces.errors import DataError
-from archloss.storage.errors import StorageError, StudyExistsError, StudyNotFoundError
+from archloss.storage.errors import (
+    StorageError,
+    StorageURLError,
+    StudyExistsError,
+    StudyNotFoundError,
+)
+from archloss.workers.cluster import ClusterError
 from archloss.workers.executor import WorkerLostError
 
 ROOT = Path(__file__).parents[2]
@@ -133,6 +139,7 @@ def test_version_is_the_packages():
         (["show", "digits", "-1"], "-1"),
         (["trials", "digits", "--format", "xml"], "xml"),
         (["trials", "digits", "--format", "parquet"], "--output FILE"),
+        (["status", "--storage", "mysql://host/studies"], "its scheme is 'mysql'"),
         (["trials", "digits", "--sort", "height"], "there is no column 'height'"),
     ],
     ids=lambda value: " ".join(value) if isinstance(value, list) else "",
@@ -154,7 +161,9 @@ def test_usage_errors_exit_with_2_and_say_what_is_wrong(arguments, said):
         (StudyNotFoundError, 2),
         (StudyExistsError, 2),
         (FolderError, 2),
+        (StorageURLError, 2),
         (StorageError, 1),
+        (ClusterError, 1),
         (StudyStoppedError, 1),
         (WorkerLostError, 1),
         (PermissionError, 1),

@@ -74,7 +74,8 @@ def wait_for_work(folder, driver, *, finished: int) -> None:
 
 @pytest.mark.timeout(300)
 def test_launch_after_an_interrupt_of_its_terminal_goes_on_from_there(tmp_path):
-    driver = start(tmp_path, process_group=0)
+    trials = 30
+    driver = start(tmp_path, trials, process_group=0)
     wait_for_work(tmp_path, driver, finished=3)
     os.killpg(driver.pid, signal.SIGINT)
     assert driver.wait(100) == 0
@@ -82,10 +83,10 @@ def test_launch_after_an_interrupt_of_its_terminal_goes_on_from_there(tmp_path):
     counts = study.summary().counts
     study.database.close()
     assert counts.get("RUNNING", 0) == counts.get("FAIL", 0) == 0
-    assert 3 <= counts.get("COMPLETE", 0) + counts.get("PRUNED", 0) < TRIALS
+    assert 3 <= counts.get("COMPLETE", 0) + counts.get("PRUNED", 0) < trials
     assert counts["WAITING"] > 0
-    assert start(tmp_path).wait(200) == 0
-    assert len(read_finished(tmp_path)) == TRIALS
+    assert start(tmp_path, trials).wait(200) == 0
+    assert len(read_finished(tmp_path)) == trials
 
 
 @pytest.mark.timeout(300)
