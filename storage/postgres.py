@@ -185,7 +185,7 @@ class PostgresDialect:
         """Return what an error means and what to do, if it is PostgreSQL's."""
         if not _is_psycopgs(getattr(error, "orig", error)):
             return None
-        text = " ".join(str(getattr(error, "orig", error)).split()).rstrip(".")
+        text = " ".join(str(getattr(error, "orig", error)).split()).rstrip(".?")
         hints = [hint for words, hint in _REASONS.items() if words in text]
         return ". ".join([text, *hints[:1]])
 

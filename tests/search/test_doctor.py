@@ -10,6 +10,7 @@ from importlib import metadata
 from types import SimpleNamespace
 
 import pytest
+import sqlalchemy as sa
 import torch
 from typer.testing import CliRunner
 
@@ -184,6 +185,24 @@ def test_database_without_tables_is_well(tmp_path):
     findings = check_database(f"sqlite:///{tmp_path / 'empty.db'}")
     assert levels(findings) == ["ok", "ok"]
     assert "no study of archloss yet" in findings[1].message
+
+
+def test_database_on_postgresql_is_well_and_its_password_unseen(postgres_url):
+    findings = check_database(postgres_url)
+    assert levels(findings) == ["ok", "ok", "ok"]
+    assert ["up to date" in finding.message for finding in findings] == [False, True, False]
+    assert "connections are free" in findings[2].message
+    assert sa.make_url(postgres_url).password not in " ".join(one.message for one in findings)
+
+
+def test_database_that_lets_us_not_in_is_a_problem_and_its_password_unseen(postgres_url):
+    url = sa.make_url(postgres_url)
+    hidden = url.set(password=None).update_query_dict({"password": "hunter2"})
+    for wrong in (url.set(password="hunter2"), hidden):
+        [finding] = check_database(wrong.render_as_string(hide_password=False))
+        assert finding.level == "problem"
+        assert "password" in finding.message
+        assert "hunter2" not in finding.message + finding.advice
 
 
 def test_database_that_is_damaged_is_a_problem(tmp_path):

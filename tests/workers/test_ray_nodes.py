@@ -5,8 +5,10 @@ import time
 import numpy as np
 import pytest
 
+from archloss.search.doctor.cluster import check_cluster
 from archloss.workers.cluster import ClusterError, RayExecutor, run_on_every_node
 from archloss.workers.executor import HeldLostError, WorkerLostError
+from archloss.workers.inspection import inspect_machine
 
 KIND = "Abacus 9"
 
@@ -48,6 +50,14 @@ def test_every_node_is_asked(first, jobs):
     assert [str(error) for error in failures.values()] == ["no such column"] * 2
     late = run_on_every_node(jobs.oversleep, address=None, timeout_s=1)
     assert {type(error) for error in late.values()} == {TimeoutError}
+
+
+def test_the_doctor_looks_at_every_node(first):
+    cluster, *nodes = check_cluster(None, inspect_machine())
+    assert cluster.message.endswith(": 2 nodes")
+    assert len({finding.area for finding in nodes}) == len(nodes) == 2
+    assert {finding.level for finding in nodes} == {"warning"}
+    assert all("Abacus 9" in finding.message for finding in nodes)  # in Ray's books alone
 
 
 def test_machines_come_and_go(executor, machines, first, jobs, tmp_path):

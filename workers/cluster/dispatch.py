@@ -75,7 +75,10 @@ class Dispatcher:
         """
         with self._lock:
             if self._trouble is not None:
-                raise ClusterError(f"the cluster is lost: {self._trouble}")
+                raise ClusterError(
+                    f"the cluster is lost: {self._trouble}. Nothing that was finished is: launch "
+                    "again when the cluster is back"
+                )
             if self._closed:
                 raise RuntimeError("this executor is closed: nothing can be submitted any more")
             self._events.put(partial(self._waiting.append, job))
