@@ -10,7 +10,7 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from optuna.trial import Trial
+from optuna.trial import FrozenTrial
 
 from archloss.search.mirror import Mirror
 from archloss.search.progress import Progress
@@ -164,7 +164,7 @@ class Ledger:
                 continue
             return self._take_up(asked, handles)
 
-    def _start(self, asked: Sequence[Trial]) -> list[TrialHandle]:
+    def _start(self, asked: Sequence[FrozenTrial]) -> list[TrialHandle]:
         distributions = self._mirror.distributions
         starts = [TrialStart(params=trial.params, distributions=distributions) for trial in asked]
         return self._database.start_trials(
@@ -176,7 +176,7 @@ class Ledger:
         )
 
     def _take_up(
-        self, asked: Sequence[Trial], handles: Sequence[TrialHandle]
+        self, asked: Sequence[FrozenTrial], handles: Sequence[TrialHandle]
     ) -> list[RunningTrial]:
         alone = [handle.number for handle in handles] == list(
             range(self._mirror.next_number, self._mirror.next_number + len(asked))
@@ -191,7 +191,7 @@ class Ledger:
             self._read_all()
         return begun
 
-    def _discard(self, asked: Sequence[Trial]) -> None:
+    def _discard(self, asked: Sequence[FrozenTrial]) -> None:
         for trial in asked:
             self._mirror.discard(trial)
 
