@@ -6,16 +6,19 @@ to the database in bulk. Where several drivers work on the study, the copy also 
 others have running, which the sampler keeps away from.
 """
 
+import math
 from collections.abc import Collection, Mapping, Sequence, Set
 
 import optuna
 from optuna.distributions import BaseDistribution
-from optuna.trial import Trial, TrialState
+from optuna.storages import BaseStorage
+from optuna.trial import FrozenTrial, Trial, TrialState
 
 from archloss.search.asking import PackSampler, ask_many
+from archloss.search.memory import MemoryStorage, make_trial
 from archloss.search.pruners import NUMBER_KEY, HalvingPruner
 from archloss.spaces.outcome import Outcome
-from archloss.storage.records import TrialHandle, TrialRecord
+from archloss.storage.records import TrialEnd, TrialHandle, TrialRecord
 
 _STATES = {
     "RUNNING": TrialState.RUNNING,
@@ -38,20 +41,26 @@ class Mirror:
         distributions: Mapping[str, BaseDistribution],
         penalty: float,
     ) -> None:
-        self._storage = optuna.storages.InMemoryStorage()
+        self._storage = MemoryStorage()
         self._study = _create_quietly(self._storage, name, sampler, pruner)
         self._study_id = self._storage.get_study_id_from_name(name)
         self.distributions = dict(distributions)
         self._penalty = penalty
         self._running: dict[int, Trial] = {}
-        self._elsewhere: dict[int, Trial] = {}
+        self._elsewhere: dict[int, int] = {}
         self._finished: set[int] = set()
         self._next_number = 0
+        self._unread_from = 0
 
     @property
     def next_number(self) -> int:
         """Return the number after the highest that is known here."""
         return self._next_number
+
+    @property
+    def unread_from(self) -> int:
+        """Return the lowest number that may be of a trial not known here."""
+        return self._unread_from
 
     @property
     def elsewhere(self) -> Set[int]:
@@ -71,19 +80,29 @@ class Mirror:
             if record.trial_id in self._finished or record.trial_id in self._running:
                 continue
             ended = record.state in _FINISHED and record.trial_id not in running
-            trial = self._elsewhere.pop(record.trial_id, None)
-            if trial is None:
-                trial = self._add(record, ended=ended)
-            elif ended:
-                self._report_all(trial, record)
-                state, value = self._see(record.state, record.value, record.outcome)
-                self._study.tell(trial, value, state=state)
+            mirrored = self._elsewhere.pop(record.trial_id, None)
+            if mirrored is None:
+                trial = self._make_trial(record)
+                mirrored = self._storage.create_new_trial(self._study_id, trial)
             if ended:
+                self._end(mirrored, record)
                 self._finished.add(record.trial_id)
             elif record.trial_id in running:
-                self._running[record.trial_id] = trial
+                self._running[record.trial_id] = Trial(self._study, mirrored)
             else:
-                self._elsewhere[record.trial_id] = trial
+                self._elsewhere[record.trial_id] = mirrored
+
+    def end(self, ends: Sequence[TrialEnd]) -> None:
+        """Take in how trials of other drivers ended."""
+        for end in ends:
+            mirrored = self._elsewhere.pop(end.trial_id, None)
+            if mirrored is not None:
+                self._end(mirrored, end)
+                self._finished.add(end.trial_id)
+
+    def mark_read(self) -> None:
+        """Note that every trial up to the highest number known was given to `load`."""
+        self._unread_from = self._next_number
 
     def ask(self, count: int) -> list[Trial]:
         """Ask the sampler for so many trials at once."""
@@ -93,12 +112,14 @@ class Mirror:
         """Say under which id and number the database runs an asked trial."""
         self._running[handle.trial_id] = trial
         self._next_number = max(self._next_number, handle.number + 1)
+        if handle.number == self._unread_from:
+            self._unread_from += 1
         if handle.number != trial.number:
             trial.set_user_attr(NUMBER_KEY, handle.number)
 
     def discard(self, trial: Trial) -> None:
         """Forget an asked trial that the database had no room for."""
-        self._study.tell(trial, state=TrialState.FAIL)
+        self._tell(trial, TrialState.FAIL, None)
 
     def report(self, trial_id: int, *, epoch: int, value: float) -> None:
         """Give the pruner a rung's value."""
@@ -118,8 +139,17 @@ class Mirror:
     ) -> None:
         """Tell the sampler how a trial ended; only a COMPLETE one has a value."""
         seen, worth = self._see(state, value, outcome)
-        self._study.tell(self._running.pop(trial_id), worth, state=seen)
+        self._tell(self._running.pop(trial_id), seen, worth)
         self._finished.add(trial_id)
+
+    def _tell(self, trial: Trial, state: TrialState, value: float | None) -> None:
+        """Do what `Study.tell` does, which also copies the trial deeply, to return it."""
+        frozen = self._storage.get_trial(trial._trial_id)
+        if state == TrialState.PRUNED and frozen.last_step is not None:
+            value = frozen.intermediate_values[frozen.last_step]
+        values = None if value is None or math.isnan(value) else [value]
+        self._study.sampler.after_trial(self._study, frozen, state, values)
+        self._storage.set_trial_state_values(trial._trial_id, state, values)
 
     def _see(
         self, state: str, value: float | None, outcome: Outcome | None
@@ -133,36 +163,24 @@ class Mirror:
             return TrialState.COMPLETE, self._penalty
         return _STATES[state], value if state == "COMPLETE" else None
 
-    def _report_all(self, trial: Trial, record: TrialRecord) -> None:
-        known = self._storage.get_trial(trial._trial_id).intermediate_values
-        for epoch, value in record.intermediate.items():
-            if epoch not in known:
-                trial.report(value, epoch)
+    def _end(self, mirrored: int, end: TrialRecord | TrialEnd) -> None:
+        state, value = self._see(end.state, end.value, end.outcome)
+        values = None if value is None else [value]
+        self._storage.get_trial(mirrored).intermediate_values.update(end.intermediate)
+        self._storage.set_trial_state_values(mirrored, state, values)
 
-    def _add(self, record: TrialRecord, *, ended: bool) -> Trial:
-        """Add a trial as it is; one that has not ended, as running."""
-        state, value = TrialState.RUNNING, None
-        if ended:
-            state, value = self._see(record.state, record.value, record.outcome)
-        self._study.add_trial(
-            optuna.trial.create_trial(
-                state=state,
-                value=value,
-                params=dict(record.params),
-                distributions=dict(record.distributions),
-                intermediate_values=dict(record.intermediate),
-                user_attrs={NUMBER_KEY: record.number},
-            )
-        )
-        number = self._storage.get_n_trials(self._study_id) - 1
-        return Trial(
-            self._study,
-            self._storage.get_trial_id_from_study_id_trial_number(self._study_id, number),
+    def _make_trial(self, record: TrialRecord) -> FrozenTrial:
+        """Return a trial as if it were running."""
+        return make_trial(
+            params=dict(record.params),
+            distributions=dict(record.distributions),
+            intermediate=dict(record.intermediate),
+            user_attrs={NUMBER_KEY: record.number},
         )
 
 
 def _create_quietly(
-    storage: optuna.storages.InMemoryStorage,
+    storage: BaseStorage,
     name: str,
     sampler: optuna.samplers.BaseSampler,
     pruner: optuna.pruners.BasePruner,
