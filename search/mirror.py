@@ -19,7 +19,7 @@ from archloss.search.asking import PackSampler, ask_many
 from archloss.search.memory import MemoryStorage, make_trial
 from archloss.search.pruners import HalvingPruner
 from archloss.spaces.outcome import Outcome
-from archloss.storage.records import TrialHandle, TrialRecord
+from archloss.storage.records import TrialEnd, TrialHandle, TrialRecord
 
 _STATES = {
     "RUNNING": TrialState.RUNNING,
@@ -65,11 +65,17 @@ class Mirror:
         self._elsewhere: dict[int, Mirrored] = {}
         self._finished: set[int] = set()
         self._next_number = 0
+        self._unread_from = 0
 
     @property
     def next_number(self) -> int:
         """Return the number after the highest that is known here."""
         return self._next_number
+
+    @property
+    def unread_from(self) -> int:
+        """Return the lowest number that may be of a trial not known here."""
+        return self._unread_from
 
     @property
     def elsewhere(self) -> Set[int]:
@@ -98,6 +104,18 @@ class Mirror:
             else:
                 self._elsewhere[record.trial_id] = mirrored
 
+    def end(self, ends: Sequence[TrialEnd]) -> None:
+        """Take in how trials of other drivers ended."""
+        for end in ends:
+            mirrored = self._elsewhere.pop(end.trial_id, None)
+            if mirrored is not None:
+                self._end(mirrored, end)
+                self._finished.add(end.trial_id)
+
+    def mark_read(self) -> None:
+        """Note that every trial up to the highest number known was given to `load`."""
+        self._unread_from = self._next_number
+
     def ask(self, count: int) -> list[FrozenTrial]:
         """Ask the sampler for so many trials at once."""
         return ask_many(self._study, count, self.distributions, first_number=self._next_number)
@@ -106,6 +124,8 @@ class Mirror:
         """Say under which id and number the database runs an asked trial."""
         self._running[handle.trial_id] = Mirrored(handle.number, trial)
         self._next_number = max(self._next_number, handle.number + 1)
+        if handle.number == self._unread_from:
+            self._unread_from += 1
 
     def discard(self, trial: FrozenTrial) -> None:
         """Forget an asked trial that the database had no room for."""
@@ -160,12 +180,12 @@ class Mirror:
             return TrialState.COMPLETE, self._penalty
         return _STATES[state], value if state == "COMPLETE" else None
 
-    def _end(self, mirrored: Mirrored, record: TrialRecord) -> None:
+    def _end(self, mirrored: Mirrored, record: TrialRecord | TrialEnd) -> None:
         """Take in how a trial of another driver, or of an earlier one, ended."""
         self._report_all(mirrored, record)
         self._tell(mirrored.trial, *self._see(record.state, record.value, record.outcome))
 
-    def _report_all(self, mirrored: Mirrored, record: TrialRecord) -> None:
+    def _report_all(self, mirrored: Mirrored, record: TrialRecord | TrialEnd) -> None:
         for epoch, value in record.intermediate.items():
             if epoch not in mirrored.trial.intermediate_values:
                 self._report(mirrored, epoch, value)

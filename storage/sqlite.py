@@ -4,7 +4,7 @@ import contextlib
 import random
 import sqlite3
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -123,6 +123,12 @@ class SqliteDialect:
     ) -> None:
         """Insert rows with one statement for each, compiled once."""
         connection.execute(settle_known(sqlite.insert(table), table, known), rows)
+
+    def is_among(
+        self, column: sa.ColumnElement[int], ids: Collection[int]
+    ) -> sa.ColumnElement[bool]:
+        """Return the condition that a column holds one of these ids."""
+        return column.in_(ids)
 
     def get_clock(self) -> sa.ColumnElement[float]:
         """Return the time in seconds; SQLite has no clock but this machine's."""
