@@ -6,8 +6,8 @@ The driver, the sampler, the pruner and the database are the real ones. All devi
 one other process: what it gets and what it answers are pickled as for a real worker, so that the
 driver pays for them, and the devices' own work is none of the driver's. A device waits for as
 long as a rung takes and answers with numbers off a surface. Rung times are drawn from those of
-packs of random designs that were trained just before, scaled to a mean of `--rung` seconds. All
-is measured for `--seconds` once every device has had its first two packs.
+packs of random designs that were trained, scaled to a mean of `--rung` seconds. All is measured
+for `--seconds` once every device has had its first two packs.
 """
 
 import argparse
@@ -45,6 +45,37 @@ from archloss.workers.executor import Box
 
 STATE = Box(State(arrays={"parameters": np.zeros(10_000, dtype=np.float32)}, steps=1))
 """What a member of width 32 and some eight blocks would have left on its device."""
+RUNG_PERCENT = (
+    *(
+        55,
+        55,
+        58,
+        61,
+        64,
+        66,
+        68,
+        68,
+        68,
+        69,
+        72,
+        72,
+        76,
+        77,
+        81,
+        82,
+        85,
+        87,
+        90,
+        92,
+        92,
+        96,
+        96,
+        97,
+    ),
+    *(98, 99, 101, 101, 102, 103, 107, 108, 108, 112, 113, 115, 116, 116, 117, 120, 121, 121, 122),
+    *(123, 124, 126, 126, 126, 127, 127, 129, 132, 133, 133, 133, 134),
+)
+"""Rung times in percent of their mean, as `--measure` found them on a quiet core of an AMD EPYC."""
 Span = tuple[float, float]
 
 
@@ -139,10 +170,14 @@ def pretend(pack: Pack, seconds: float) -> PackReport:
     return PackReport(reports=tuple(reports), seconds=seconds)
 
 
-def measure_rungs(spec: Spec, mean_s: float, packs: int = 48) -> list[float]:
-    """Train packs of random designs; return their times, scaled to a mean."""
+def measure_rungs(packs: int = 64) -> tuple[int, ...]:
+    """Train packs of random designs in one thread; return their times in percent of the mean."""
+    import torch
+
     from archloss.spaces.training import train_pack
 
+    torch.set_num_threads(1)
+    spec = Spec.model_validate({"name": "rungs", "dataset": "digits", "trials": 1})
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     study = optuna.create_study(sampler=optuna.samplers.RandomSampler(seed=0))
     dimensions = spec.dimensions()
@@ -163,7 +198,7 @@ def measure_rungs(spec: Spec, mean_s: float, packs: int = 48) -> list[float]:
         )
         times.append(train_pack(Pack(members=members, recipe=recipe, until_epoch=2)).seconds)
     warm = sorted(times[1:])[: packs * 7 // 8]  # the slowest are the machine's, not the rungs'
-    return [mean_s * one / float(np.mean(warm)) for one in warm]
+    return tuple(round(100 * one / float(np.mean(warm))) for one in warm)
 
 
 class Meter:
@@ -302,14 +337,15 @@ def main() -> None:
         action="store_true",
         help="a PostgreSQL that waits for its disk at every commit, instead of an SQLite file",
     )
+    parser.add_argument(
+        "--measure", action="store_true", help="train packs now for the spread of rung times"
+    )
     options = parser.parse_args()
-    spec = Spec.model_validate({"name": "rungs", "dataset": "digits", "trials": 1})
-    durations = measure_rungs(spec, options.rung)
-    low, high = durations[0], durations[-1]
-    spread = np.std(durations) / np.mean(durations)
+    percent = measure_rungs() if options.measure else RUNG_PERCENT
+    durations = [options.rung * one / 100 for one in percent]
     print(
-        f"rungs: mean {options.rung:g} s, {low:.1f} to {high:.1f} s, standard deviation "
-        f"{100 * spread:.0f}% of the mean"
+        f"rungs: mean {np.mean(durations):.1f} s, {min(durations):.1f} to {max(durations):.1f} s; "
+        f"percent of the mean: {' '.join(map(str, percent))}"
     )
     print(
         "loop, sampler, pruner and CPU: processor time; database and books: time on the clock; "
