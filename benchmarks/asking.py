@@ -25,7 +25,7 @@ from optuna.distributions import (
 from optuna.samplers import BaseSampler, RandomSampler, TPESampler
 from scipy.stats import binom
 
-from archloss.search import batch_tpe, parzen
+from archloss.search import batch_tpe
 from archloss.search.asking import ask_many
 from archloss.search.batch_tpe import BatchTPESampler
 
@@ -97,8 +97,7 @@ OBJECTIVES = (bowl, valley, two_basins)
 
 def make_ours(seed: int, *, history: int = batch_tpe.LONGEST_HISTORY) -> BaseSampler:
     """Return our sampler with the settings of a study file that says nothing."""
-    assert parzen.fit is not None
-    return BatchTPESampler(parzen.fit, startup_trials=10, candidates=24, seed=seed, history=history)
+    return BatchTPESampler(startup_trials=10, candidates=24, seed=seed, history=history)
 
 
 def make_tpe(seed: int) -> BaseSampler:
@@ -121,7 +120,7 @@ def measure_times() -> None:
             study = optuna.create_study(sampler=RandomSampler(seed=0))
             rng = np.random.default_rng(0)
             for trial in ask_many(study, trials, space):
-                study.tell(trial, float(rng.random()))
+                study.tell(trial.number, float(rng.random()))
             study.sampler = make(0)
             ask_many(study, 1, space)
             started = time.process_time()
@@ -141,7 +140,7 @@ def search(
         asked = ask_many(study, min(pack, trials - done), SPACE)
         for trial in asked:
             value = objective(to_unit(trial.params)) + NOISE * rng.standard_normal()
-            study.tell(trial, value)
+            study.tell(trial.number, value)
         done += len(asked)
     return objective(to_unit(study.best_trial.params))
 

@@ -4,52 +4,57 @@ from abc import abstractmethod
 from collections.abc import Mapping
 from typing import Any
 
+import numpy as np
 from optuna import Study
-from optuna.distributions import BaseDistribution
-from optuna.samplers import BaseSampler, RandomSampler
-from optuna.trial import FrozenTrial, Trial
+from optuna.distributions import (
+    BaseDistribution,
+    CategoricalDistribution,
+    FloatDistribution,
+    IntDistribution,
+)
+from optuna.samplers import BaseSampler
+from optuna.trial import FrozenTrial
+
+from archloss.search.memory import make_trial
 
 Distributions = Mapping[str, BaseDistribution]
 Params = dict[str, Any]
 
 
 class PackSampler(BaseSampler):
-    """A sampler that chooses the parameters of a whole pack before its trials are asked.
+    """A sampler that chooses the parameters of a whole pack at once, for `ask_many`.
 
-    `ask_many` has it prepare a pack, of which each ask then takes one. What is asked without
-    being prepared is drawn at random. `first_number` is the number that the first trial of a pack
-    will have in the database; a sampler that `follows_a_list` needs it to be right, and must know
-    of every trial that was started before.
+    A trial that is asked by Optuna alone is drawn at random. `first_number` is the number that
+    the first trial of a pack will have in the database; a sampler that `follows_a_list` needs it
+    to be right, and must know of every trial that was started before.
     """
 
     follows_a_list = False
     first_number = 0
 
     def __init__(self, *, seed: int) -> None:
-        self._random = RandomSampler(seed=seed)
-        self._prepared: list[Params] = []
-        self._distributions: dict[str, BaseDistribution] = {}
+        self._generator = np.random.default_rng(seed)
 
     @abstractmethod
     def choose(self, study: Study, count: int, distributions: Distributions) -> list[Params]:
-        """Return the parameters of `count` trials, or none: then they are drawn at random."""
+        """Return the parameters of `count` trials."""
 
-    def prepare(self, study: Study, count: int, distributions: Distributions) -> None:
-        """Choose now what the next `count` asks will take."""
-        self._distributions = dict(distributions)
-        self._prepared = self.choose(study, count, distributions) if distributions else []
+    def draw(self, count: int, distributions: Distributions) -> list[Params]:
+        """Return the parameters of `count` trials at random."""
+        shares = self._generator.random((count, len(distributions)))
+        return [scale_all(distributions, row) for row in shares.tolist()]
 
     def infer_relative_search_space(
         self, study: Study, trial: FrozenTrial
     ) -> dict[str, BaseDistribution]:
-        """Return what is prepared: all of a trial's parameters."""
-        return self._distributions if self._prepared else {}
+        """Return no parameters: `choose` is how several are sampled together."""
+        return {}
 
     def sample_relative(
         self, study: Study, trial: FrozenTrial, search_space: Distributions
     ) -> Params:
-        """Return the next of the prepared parameters."""
-        return self._prepared.pop(0) if self._prepared else {}
+        """Return no parameters."""
+        return {}
 
     def sample_independent(
         self,
@@ -59,19 +64,56 @@ class PackSampler(BaseSampler):
         param_distribution: BaseDistribution,
     ) -> Any:
         """Draw one parameter at random."""
-        return self._random.sample_independent(study, trial, param_name, param_distribution)
+        return scale(param_distribution, self._generator.random())
+
+
+class RandomSampler(PackSampler):
+    """Every design as likely as any other."""
+
+    def choose(self, study: Study, count: int, distributions: Distributions) -> list[Params]:
+        """Return the parameters of `count` trials at random."""
+        return self.draw(count, distributions)
 
 
 def ask_many(
     study: Study, count: int, distributions: Distributions, *, first_number: int | None = None
-) -> list[Trial]:
-    """Return `count` trials with all their parameters.
+) -> list[FrozenTrial]:
+    """Return `count` new trials of the study with all their parameters.
 
     A PackSampler chooses them together; any other sampler is asked one by one. `first_number` is
     the first one's number in the database, if it is not that in the study.
     """
-    if isinstance(study.sampler, PackSampler):
+    if not isinstance(study.sampler, PackSampler):
+        numbers = [study.ask(dict(distributions)).number for _ in range(count)]
+        trials = study.get_trials(deepcopy=False)
+        return [trials[number] for number in numbers]
+    if study.sampler.follows_a_list:
         known = len(study.get_trials(deepcopy=False)) if first_number is None else first_number
         study.sampler.first_number = known
-        study.sampler.prepare(study, count, distributions)
-    return [study.ask(dict(distributions)) for _ in range(count)]
+    chosen = study.sampler.choose(study, count, distributions)
+    shared = dict(distributions)
+    for params in chosen:
+        study.add_trial(
+            make_trial(params=params, distributions=shared, intermediate={}, user_attrs={})
+        )
+    return study.get_trials(deepcopy=False)[-count:]
+
+
+def scale_all(distributions: Distributions, shares: list[float]) -> Params:
+    """Return a value for each distribution, below which such a share of it lies."""
+    return {
+        name: scale(distribution, share)
+        for (name, distribution), share in zip(distributions.items(), shares, strict=True)
+    }
+
+
+def scale(distribution: BaseDistribution, share: float) -> object:
+    """Return the value that this share, in [0, 1), of the distribution lies below."""
+    if isinstance(distribution, CategoricalDistribution):
+        return distribution.choices[int(share * len(distribution.choices))]
+    assert isinstance(distribution, FloatDistribution | IntDistribution)
+    half = 0.5 if isinstance(distribution, IntDistribution) else 0.0
+    low, high = distribution.low - half, distribution.high + half
+    value = low * (high / low) ** share if distribution.log else low + (high - low) * share
+    bounded = min(max(value, distribution.low), distribution.high)
+    return round(bounded) if isinstance(distribution, IntDistribution) else bounded

@@ -8,16 +8,14 @@ crowd together.
 """
 
 import math
-from collections.abc import Mapping, Sequence
 
 import numpy as np
 from optuna import Study
-from optuna.trial import FrozenTrial, TrialState
 
 from archloss.search.asking import Distributions, PackSampler, Params
-from archloss.search.parzen import PRIOR_WEIGHT, Array, Fit, weigh
+from archloss.search.history import History
+from archloss.search.parzen import PRIOR_WEIGHT, Array, Density, weigh
 
-MOST_GOOD = 25
 LONGEST_HISTORY = 300
 LARGE_ASK = 64
 SHORTEST_HISTORY = 75
@@ -31,13 +29,12 @@ class BatchTPESampler(PackSampler):
     """Multivariate TPE (Bergstra et al. 2011; Watanabe, arXiv 2304.11127) for whole packs.
 
     Settings are those of Optuna 5's TPESampler: for a pack of one and a history that is
-    shorter than `history`, it is that sampler, number for number. Under Hyperband it learns
-    from the trials of all brackets, since completed ones are comparable.
+    shorter than `history`, it asks what that sampler asks, to rounding. Under Hyperband it learns
+    from the trials of all brackets, since completed ones are comparable. It works on one study.
     """
 
     def __init__(
         self,
-        fit: Fit,
         *,
         startup_trials: int,
         candidates: int,
@@ -45,84 +42,46 @@ class BatchTPESampler(PackSampler):
         history: int = LONGEST_HISTORY,
     ) -> None:
         super().__init__(seed=seed)
-        self._fit = fit
         self._startup_trials = startup_trials
         self._candidates = candidates
-        self._history = history
+        self._longest = history
+        self._history = History(history)
         self._rng = np.random.RandomState(seed)
 
     def choose(self, study: Study, count: int, distributions: Distributions) -> list[Params]:
         """Return, for each trial of the pack, the best of its own candidates."""
-        trials = study.get_trials(deepcopy=False)
-        finished = [t for t in trials if t.state in (TrialState.COMPLETE, TrialState.PRUNED)]
-        if len(finished) < self._startup_trials:
-            return []
+        if not distributions:
+            return [{} for _ in range(count)]
         space = dict(sorted(distributions.items()))
-        good, bad = split_trials(finished)
-        longest = max(SHORTEST_HISTORY, self._history * LARGE_ASK // max(count, LARGE_ASK))
-        running = [t for t in trials if t.state == TrialState.RUNNING]
-        bad = bad[-longest:] + running[-longest:]
-        bad.sort(key=lambda trial: trial.number)
-        density = self._fit(to_columns(good, space), space)
-        drawn = density.sample(self._rng, count * self._candidates)
-        log_good = density.log_pdf(drawn)
-        log_bad = self._fit(to_columns(bad, space), space).log_pdf(drawn)
-        rows: list[int] = []
-        step = math.ceil(count / MOST_STEPS)
-        for first in range(0, count, step):
-            together = min(step, count - first)
-            start = first * self._candidates
-            own = slice(start, start + together * self._candidates)
+        self._history.update(study.get_trials(deepcopy=False), space)
+        if self._history.finished < self._startup_trials:
+            return self.draw(count, distributions)
+        longest = max(SHORTEST_HISTORY, self._longest * LARGE_ASK // max(count, LARGE_ASK))
+        shapes = list(space.values())
+        good = Density(self._history.find_good(), shapes)
+        bad = self._history.find_bad(longest)
+        drawn = good.sample(self._rng, count * self._candidates)
+        log_good = drawn.weigh(good)
+        log_bad = drawn.weigh(Density(bad, shapes))
+        chosen: list[int] = []
+        step = math.ceil(count / MOST_STEPS) * self._candidates
+        for first in range(0, len(drawn), step):
+            own = slice(first, first + step)
             log_all_bad = log_bad[own]
-            if rows:
-                latest = take(drawn, rows[-longest:])
-                chosen = self._fit(latest, space).log_pdf(take(drawn, own))
-                log_all_bad = mix(log_all_bad, chosen, shares=(measure(len(bad)), len(rows)))
-            gain = (log_good[own] - log_all_bad).reshape(together, self._candidates)
-            best = np.argmax(gain, axis=1)
-            rows += (start + np.arange(together) * self._candidates + best).tolist()
+            if chosen:
+                latest = Density(drawn.values[chosen[-longest:]], shapes)
+                shares = measure(len(bad)), len(chosen)
+                log_all_bad = mix(log_all_bad, drawn.weigh(latest, own), shares=shares)
+            gain = (log_good[own] - log_all_bad).reshape(-1, self._candidates)
+            starts = first + self._candidates * np.arange(len(gain))
+            chosen += (starts + np.argmax(gain, axis=1)).tolist()
         return [
-            {name: space[name].to_external_repr(drawn[name][row].item()) for name in space}
-            for row in rows
+            {
+                name: distribution.to_external_repr(value)
+                for (name, distribution), value in zip(space.items(), point, strict=True)
+            }
+            for point in drawn.values[chosen].tolist()
         ]
-
-
-def split_trials(finished: Sequence[FrozenTrial]) -> tuple[list[FrozenTrial], list[FrozenTrial]]:
-    """Return the best tenth, but at most MOST_GOOD, and the rest, each by number.
-
-    Completed trials are better than pruned ones, and those better that were pruned later.
-    """
-    ranked = sorted(finished, key=_rank)
-    count = min(math.ceil(0.1 * len(ranked)), MOST_GOOD)
-    good, bad = ranked[:count], ranked[count:]
-    return sorted(good, key=_get_number), sorted(bad, key=_get_number)
-
-
-def _get_number(trial: FrozenTrial) -> int:
-    return trial.number
-
-
-def _rank(trial: FrozenTrial) -> tuple[int, float, float]:
-    if trial.state == TrialState.COMPLETE:
-        assert trial.value is not None
-        return 0, 0.0, trial.value
-    if not trial.intermediate_values:
-        return 2, 0.0, 0.0
-    epoch, value = max(trial.intermediate_values.items())
-    return 1, -epoch, value
-
-
-def to_columns(trials: Sequence[FrozenTrial], space: Distributions) -> dict[str, Array]:
-    """Return each parameter's internal values, `[N]`."""
-    return {
-        name: np.array([distribution.to_internal_repr(trial.params[name]) for trial in trials])
-        for name, distribution in space.items()
-    }
-
-
-def take(columns: Mapping[str, Array], rows: list[int] | slice) -> dict[str, Array]:
-    """Return these rows of every column."""
-    return {name: column[rows] for name, column in columns.items()}
 
 
 def measure(count: int) -> float:

@@ -10,7 +10,7 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from optuna.trial import Trial
+from optuna.trial import FrozenTrial
 
 from archloss.search.mirror import Mirror
 from archloss.search.progress import Progress
@@ -26,6 +26,7 @@ from archloss.storage.errors import StudyMovedError
 from archloss.storage.records import (
     Checkpoint,
     StudyRecord,
+    TrialEnd,
     TrialHandle,
     TrialRecord,
     TrialStart,
@@ -164,7 +165,7 @@ class Ledger:
                 continue
             return self._take_up(asked, handles)
 
-    def _start(self, asked: Sequence[Trial]) -> list[TrialHandle]:
+    def _start(self, asked: Sequence[FrozenTrial]) -> list[TrialHandle]:
         distributions = self._mirror.distributions
         starts = [TrialStart(params=trial.params, distributions=distributions) for trial in asked]
         return self._database.start_trials(
@@ -176,7 +177,7 @@ class Ledger:
         )
 
     def _take_up(
-        self, asked: Sequence[Trial], handles: Sequence[TrialHandle]
+        self, asked: Sequence[FrozenTrial], handles: Sequence[TrialHandle]
     ) -> list[RunningTrial]:
         alone = [handle.number for handle in handles] == list(
             range(self._mirror.next_number, self._mirror.next_number + len(asked))
@@ -187,11 +188,10 @@ class Ledger:
             self._mirror.start(handle, trial)
             begun.append(self._begin(handle, trial.params))
         if not alone:
-            self._shared = True
-            self._read_all()
+            self._shared = True  # what came in between is read before the next ask
         return begun
 
-    def _discard(self, asked: Sequence[Trial]) -> None:
+    def _discard(self, asked: Sequence[FrozenTrial]) -> None:
         for trial in asked:
             self._mirror.discard(trial)
 
@@ -296,28 +296,33 @@ class Ledger:
 
     def _read_all(self) -> None:
         self._take_in(self._database.read_trials(self._study.study_id))
+        self._mirror.mark_read()
 
     def _read_news(self) -> None:
         """Learn what other drivers started and finished since the last look."""
-        self._take_in(
-            self._database.read_news(
-                self._study.study_id,
-                first_number=self._mirror.next_number,
-                trial_ids=self._mirror.elsewhere,
-            )
+        news = self._database.read_news(
+            self._study.study_id,
+            first_number=self._mirror.unread_from,
+            trial_ids=self._mirror.elsewhere,
         )
+        self._take_in(news.new)
+        self._mirror.mark_read()
+        self._mirror.end(news.ended)
+        self._count(news.ended)
 
     def _take_in(self, records: Sequence[TrialRecord], *, running: Collection[int] = ()) -> None:
         self._mirror.load(records, running=running)
-        for record in records:
-            if record.trial_id not in self._active:
-                self._tally.count(
-                    record.trial_id,
-                    number=record.number,
-                    state=record.state,
-                    value=record.value,
-                    outcome=record.outcome,
-                )
+        self._count([record for record in records if record.trial_id not in self._active])
+
+    def _count(self, trials: Sequence[TrialRecord | TrialEnd]) -> None:
+        for trial in trials:
+            self._tally.count(
+                trial.trial_id,
+                number=trial.number,
+                state=trial.state,
+                value=trial.value,
+                outcome=trial.outcome,
+            )
 
     def _begin(self, handle: TrialHandle, params: Mapping[str, Value]) -> RunningTrial:
         trial = RunningTrial(

@@ -6,16 +6,20 @@ to the database in bulk. Where several drivers work on the study, the copy also 
 others have running, which the sampler keeps away from.
 """
 
+import math
 from collections.abc import Collection, Mapping, Sequence, Set
+from dataclasses import dataclass
 
 import optuna
 from optuna.distributions import BaseDistribution
-from optuna.trial import Trial, TrialState
+from optuna.storages import BaseStorage
+from optuna.trial import FrozenTrial, TrialState
 
 from archloss.search.asking import PackSampler, ask_many
-from archloss.search.pruners import NUMBER_KEY, HalvingPruner
+from archloss.search.memory import MemoryStorage, make_trial
+from archloss.search.pruners import HalvingPruner
 from archloss.spaces.outcome import Outcome
-from archloss.storage.records import TrialHandle, TrialRecord
+from archloss.storage.records import TrialEnd, TrialHandle, TrialRecord
 
 _STATES = {
     "RUNNING": TrialState.RUNNING,
@@ -26,6 +30,19 @@ _STATES = {
 _FINISHED = ("COMPLETE", "PRUNED", "FAIL")
 
 
+@dataclass(frozen=True)
+class Mirrored:
+    """A trial as Optuna sees it here, and its number in the database, which may be another."""
+
+    number: int
+    trial: FrozenTrial
+
+    @property
+    def id(self) -> int:
+        """Return the trial's id in the copy: MemoryStorage's ids are numbers."""
+        return self.trial.number
+
+
 class Mirror:
     """A copy of one study: what is in the database, and what this driver is about to write."""
 
@@ -34,24 +51,31 @@ class Mirror:
         name: str,
         *,
         sampler: optuna.samplers.BaseSampler,
-        pruner: optuna.pruners.BasePruner,
+        pruner: optuna.pruners.BasePruner | HalvingPruner,
         distributions: Mapping[str, BaseDistribution],
         penalty: float,
     ) -> None:
-        self._storage = optuna.storages.InMemoryStorage()
-        self._study = _create_quietly(self._storage, name, sampler, pruner)
+        self._storage = MemoryStorage()
+        self._study = _create_quietly(self._storage, name, sampler)
         self._study_id = self._storage.get_study_id_from_name(name)
         self.distributions = dict(distributions)
+        self._pruner = pruner
         self._penalty = penalty
-        self._running: dict[int, Trial] = {}
-        self._elsewhere: dict[int, Trial] = {}
+        self._running: dict[int, Mirrored] = {}
+        self._elsewhere: dict[int, Mirrored] = {}
         self._finished: set[int] = set()
         self._next_number = 0
+        self._unread_from = 0
 
     @property
     def next_number(self) -> int:
         """Return the number after the highest that is known here."""
         return self._next_number
+
+    @property
+    def unread_from(self) -> int:
+        """Return the lowest number that may be of a trial not known here."""
+        return self._unread_from
 
     @property
     def elsewhere(self) -> Set[int]:
@@ -71,55 +95,78 @@ class Mirror:
             if record.trial_id in self._finished or record.trial_id in self._running:
                 continue
             ended = record.state in _FINISHED and record.trial_id not in running
-            trial = self._elsewhere.pop(record.trial_id, None)
-            if trial is None:
-                trial = self._add(record, ended=ended)
-            elif ended:
-                self._report_all(trial, record)
-                state, value = self._see(record.state, record.value, record.outcome)
-                self._study.tell(trial, value, state=state)
+            mirrored = self._elsewhere.pop(record.trial_id, None) or self._add(record)
             if ended:
+                self._end(mirrored, record)
                 self._finished.add(record.trial_id)
             elif record.trial_id in running:
-                self._running[record.trial_id] = trial
+                self._running[record.trial_id] = mirrored
             else:
-                self._elsewhere[record.trial_id] = trial
+                self._elsewhere[record.trial_id] = mirrored
 
-    def ask(self, count: int) -> list[Trial]:
+    def end(self, ends: Sequence[TrialEnd]) -> None:
+        """Take in how trials of other drivers ended."""
+        for end in ends:
+            mirrored = self._elsewhere.pop(end.trial_id, None)
+            if mirrored is not None:
+                self._end(mirrored, end)
+                self._finished.add(end.trial_id)
+
+    def mark_read(self) -> None:
+        """Note that every trial up to the highest number known was given to `load`."""
+        self._unread_from = self._next_number
+
+    def ask(self, count: int) -> list[FrozenTrial]:
         """Ask the sampler for so many trials at once."""
         return ask_many(self._study, count, self.distributions, first_number=self._next_number)
 
-    def start(self, handle: TrialHandle, trial: Trial) -> None:
+    def start(self, handle: TrialHandle, trial: FrozenTrial) -> None:
         """Say under which id and number the database runs an asked trial."""
-        self._running[handle.trial_id] = trial
+        self._running[handle.trial_id] = Mirrored(handle.number, trial)
         self._next_number = max(self._next_number, handle.number + 1)
-        if handle.number != trial.number:
-            trial.set_user_attr(NUMBER_KEY, handle.number)
+        if handle.number == self._unread_from:
+            self._unread_from += 1
 
-    def discard(self, trial: Trial) -> None:
+    def discard(self, trial: FrozenTrial) -> None:
         """Forget an asked trial that the database had no room for."""
-        self._study.tell(trial, state=TrialState.FAIL)
+        self._tell(trial, TrialState.FAIL, None)
 
     def report(self, trial_id: int, *, epoch: int, value: float) -> None:
         """Give the pruner a rung's value."""
-        self._running[trial_id].report(value, epoch)
+        self._report(self._running[trial_id], epoch, value)
 
     def find_pruned(self, trial_ids: Collection[int]) -> set[int]:
         """Ask the pruner which of the trials stop at their latest rungs."""
-        pruner = self._study.pruner
-        if not isinstance(pruner, HalvingPruner):
-            return {one for one in trial_ids if self._running[one].should_prune()}
-        asked = {self._running[one]._trial_id: one for one in trial_ids}
-        trials = [self._storage.get_trial(mirrored) for mirrored in asked]
-        return {asked[trial._trial_id] for trial in pruner.find_pruned(self._study, trials)}
+        return {one for one in trial_ids if self._is_pruned(self._running[one])}
 
     def finish(
         self, trial_id: int, state: str, value: float | None, outcome: Outcome | None
     ) -> None:
         """Tell the sampler how a trial ended; only a COMPLETE one has a value."""
         seen, worth = self._see(state, value, outcome)
-        self._study.tell(self._running.pop(trial_id), worth, state=seen)
+        self._tell(self._running.pop(trial_id).trial, seen, worth)
         self._finished.add(trial_id)
+
+    def _is_pruned(self, mirrored: Mirrored) -> bool:
+        trial, epoch = mirrored.trial, mirrored.trial.last_step
+        if not isinstance(self._pruner, HalvingPruner):
+            return self._pruner.prune(self._study, trial)
+        return epoch is not None and self._pruner.is_pruned(
+            mirrored.number, epoch=epoch, value=trial.intermediate_values[epoch]
+        )
+
+    def _report(self, mirrored: Mirrored, epoch: int, value: float) -> None:
+        self._storage.set_trial_intermediate_value(mirrored.id, epoch, value)
+        if isinstance(self._pruner, HalvingPruner):
+            self._pruner.report(mirrored.number, epoch=epoch, value=value)
+
+    def _tell(self, trial: FrozenTrial, state: TrialState, value: float | None) -> None:
+        """Do what `Study.tell` does, which also copies the trial deeply, to return it."""
+        if state == TrialState.PRUNED and trial.last_step is not None:
+            value = trial.intermediate_values[trial.last_step]
+        values = None if value is None or math.isnan(value) else [value]
+        self._study.sampler.after_trial(self._study, trial, state, values)
+        self._storage.set_trial_state_values(trial.number, state, values)
 
     def _see(
         self, state: str, value: float | None, outcome: Outcome | None
@@ -133,44 +180,37 @@ class Mirror:
             return TrialState.COMPLETE, self._penalty
         return _STATES[state], value if state == "COMPLETE" else None
 
-    def _report_all(self, trial: Trial, record: TrialRecord) -> None:
-        known = self._storage.get_trial(trial._trial_id).intermediate_values
-        for epoch, value in record.intermediate.items():
-            if epoch not in known:
-                trial.report(value, epoch)
+    def _end(self, mirrored: Mirrored, record: TrialRecord | TrialEnd) -> None:
+        """Take in how a trial of another driver, or of an earlier one, ended."""
+        self._report_all(mirrored, record)
+        self._tell(mirrored.trial, *self._see(record.state, record.value, record.outcome))
 
-    def _add(self, record: TrialRecord, *, ended: bool) -> Trial:
-        """Add a trial as it is; one that has not ended, as running."""
-        state, value = TrialState.RUNNING, None
-        if ended:
-            state, value = self._see(record.state, record.value, record.outcome)
-        self._study.add_trial(
-            optuna.trial.create_trial(
-                state=state,
-                value=value,
-                params=dict(record.params),
-                distributions=dict(record.distributions),
-                intermediate_values=dict(record.intermediate),
-                user_attrs={NUMBER_KEY: record.number},
-            )
+    def _report_all(self, mirrored: Mirrored, record: TrialRecord | TrialEnd) -> None:
+        for epoch, value in record.intermediate.items():
+            if epoch not in mirrored.trial.intermediate_values:
+                self._report(mirrored, epoch, value)
+
+    def _add(self, record: TrialRecord) -> Mirrored:
+        """Add a trial as it is, but as if it were running."""
+        trial = make_trial(
+            params=dict(record.params),
+            distributions=dict(record.distributions),
+            intermediate={},
+            user_attrs={},
         )
-        number = self._storage.get_n_trials(self._study_id) - 1
-        return Trial(
-            self._study,
-            self._storage.get_trial_id_from_study_id_trial_number(self._study_id, number),
-        )
+        self._storage.create_new_trial(self._study_id, trial)
+        mirrored = Mirrored(record.number, trial)
+        self._report_all(mirrored, record)
+        return mirrored
 
 
 def _create_quietly(
-    storage: optuna.storages.InMemoryStorage,
-    name: str,
-    sampler: optuna.samplers.BaseSampler,
-    pruner: optuna.pruners.BasePruner,
+    storage: BaseStorage, name: str, sampler: optuna.samplers.BaseSampler
 ) -> optuna.Study:
     """Make a study without Optuna's line about it: a person has only one, in the database."""
     verbosity = optuna.logging.get_verbosity()
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     try:
-        return optuna.create_study(study_name=name, storage=storage, sampler=sampler, pruner=pruner)
+        return optuna.create_study(study_name=name, storage=storage, sampler=sampler)
     finally:
         optuna.logging.set_verbosity(verbosity)

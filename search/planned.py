@@ -5,16 +5,10 @@ from collections.abc import Sequence
 
 import numpy as np
 from optuna import Study
-from optuna.distributions import (
-    BaseDistribution,
-    CategoricalDistribution,
-    FloatDistribution,
-    IntDistribution,
-)
 from optuna.trial import TrialState
 from scipy.stats import qmc
 
-from archloss.search.asking import Distributions, PackSampler, Params
+from archloss.search.asking import Distributions, PackSampler, Params, scale_all
 
 _VISITING = (TrialState.RUNNING, TrialState.COMPLETE, TrialState.PRUNED)
 
@@ -69,21 +63,5 @@ class SequenceSampler(PackSampler):
         sequence = qmc.Sobol(len(distributions), seed=self._seed)
         whole = sequence.random_base2((end - 1).bit_length())
         return [
-            {
-                name: scale(distribution, share)
-                for (name, distribution), share in zip(distributions.items(), point, strict=True)
-            }
-            for point in whole[self.first_number : end].tolist()
+            scale_all(distributions, point) for point in whole[self.first_number : end].tolist()
         ]
-
-
-def scale(distribution: BaseDistribution, share: float) -> object:
-    """Return the value that this share, in [0, 1), of the distribution lies below."""
-    if isinstance(distribution, CategoricalDistribution):
-        return distribution.choices[int(share * len(distribution.choices))]
-    assert isinstance(distribution, FloatDistribution | IntDistribution)
-    half = 0.5 if isinstance(distribution, IntDistribution) else 0.0
-    low, high = distribution.low - half, distribution.high + half
-    value = low * (high / low) ** share if distribution.log else low + (high - low) * share
-    bounded = min(max(value, distribution.low), distribution.high)
-    return round(bounded) if isinstance(distribution, IntDistribution) else bounded

@@ -6,12 +6,12 @@ import numpy as np
 from optuna import samplers
 from optuna.samplers import BaseSampler
 
-from archloss.search import parzen
+from archloss.search.asking import RandomSampler
 from archloss.search.batch_tpe import BatchTPESampler
 from archloss.search.distributions import to_params
 from archloss.search.grid import list_grid
 from archloss.search.planned import GridSampler, SequenceSampler
-from archloss.search.spec import SearchSpec, Spec
+from archloss.search.spec import Spec
 
 
 def make_sampler(spec: Spec, *, already: int = 0, drivers_before: int = 0) -> BaseSampler:
@@ -26,7 +26,9 @@ def make_sampler(spec: Spec, *, already: int = 0, drivers_before: int = 0) -> Ba
     seed = int(np.random.SeedSequence([search.seed, *seen]).generate_state(1)[0])
     match search.sampler:
         case "tpe":
-            return _make_tpe(search, seed)
+            return BatchTPESampler(
+                startup_trials=search.startup_trials, candidates=search.candidates, seed=seed
+            )
         case "gp":
             # It says with a warning that it could be faster; a person can do little about it.
             logging.getLogger("optuna._gp.batched_lbfgsb").setLevel(logging.ERROR)
@@ -50,22 +52,4 @@ def make_sampler(spec: Spec, *, already: int = 0, drivers_before: int = 0) -> Ba
             grid = list_grid(dimensions, search.grid_points)
             return GridSampler([to_params(dimensions, point) for point in grid], seed=search.seed)
         case "random":
-            return samplers.RandomSampler(seed=seed)
-
-
-def _make_tpe(search: SearchSpec, seed: int) -> BaseSampler:
-    if parzen.fit is not None:
-        return BatchTPESampler(
-            parzen.fit,
-            startup_trials=search.startup_trials,
-            candidates=search.candidates,
-            seed=seed,
-        )
-    return samplers.TPESampler(
-        n_startup_trials=search.startup_trials,
-        n_ei_candidates=search.candidates,
-        multivariate=True,
-        group=False,
-        constant_liar=True,
-        seed=seed,
-    )
+            return RandomSampler(seed=seed)

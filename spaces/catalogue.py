@@ -8,6 +8,8 @@ from archloss.spaces.design import Design
 from archloss.spaces.dimensions import Choice, Dimension, Float, Integer, Value
 from archloss.spaces.errors import SpaceError
 
+_KNOWN = frozenset(field.name for field in fields(Design))
+
 
 @dataclass(frozen=True, kw_only=True)
 class SpaceInfo:
@@ -21,10 +23,9 @@ class SpaceInfo:
 
 def make_residual_mlp_design(values: Mapping[str, Value]) -> Design:
     """Make a design of one value per dimension; raise SpaceError for a name that is unknown."""
-    known = {field.name for field in fields(Design)}
-    unknown = sorted(set(values) - known)
+    unknown = sorted(values.keys() - _KNOWN)
     if unknown:
-        raise SpaceError(f"a residual-mlp design has no {unknown[0]!r}; it has {sorted(known)}")
+        raise SpaceError(f"a residual-mlp design has no {unknown[0]!r}; it has {sorted(_KNOWN)}")
     return Design(**values)  # type: ignore[arg-type]  # the spec has checked every value's type
 
 

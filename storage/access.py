@@ -92,9 +92,21 @@ class Access:
         """Do work on our tables alone, in one transaction."""
         return self._change(work, lambda: self.dialect.writing(self.engine), patience_s)
 
-    def change(self, study_id: int | None, lease_id: int | None, work: Callable[[Change], R]) -> R:
-        """Do work on Optuna's tables and ours, alone on the study if one is named."""
-        return self._change(work, lambda: self.optuna.changing(self.engine, study_id, lease_id))
+    def change(
+        self,
+        study_id: int | None,
+        lease_id: int | None,
+        work: Callable[[Change], R],
+        *,
+        alone: bool = True,
+    ) -> R:
+        """Do work on Optuna's tables and ours.
+
+        If a study is named, alone on it, or beside others that are not alone.
+        """
+        return self._change(
+            work, lambda: self.optuna.changing(self.engine, study_id, lease_id, alone=alone)
+        )
 
     def _change(
         self,

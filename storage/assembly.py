@@ -12,8 +12,15 @@ from sqlalchemy.engine import URL
 from archloss.spaces.outcome import Outcome
 from archloss.storage.dialects import show_url
 from archloss.storage.leases import show_host
-from archloss.storage.optuna_trials import OptunaStudy, OptunaTrial
-from archloss.storage.records import DriverRecord, Ending, StudyRecord, TrialRecord, TrialTell
+from archloss.storage.optuna_trials import OptunaEnd, OptunaStudy, OptunaTrial
+from archloss.storage.records import (
+    DriverRecord,
+    Ending,
+    StudyRecord,
+    TrialEnd,
+    TrialRecord,
+    TrialTell,
+)
 
 
 def check_tell(tell: TrialTell) -> None:
@@ -84,7 +91,7 @@ def make_record(trial: OptunaTrial, ending: Ending) -> TrialRecord:
         number=trial.number,
         state=trial.state,
         value=trial.value,
-        outcome=None if ending.outcome is None else Outcome[ending.outcome],
+        outcome=_read_outcome(ending),
         message=ending.message,
         params=trial.params,
         distributions=trial.distributions,
@@ -94,3 +101,19 @@ def make_record(trial: OptunaTrial, ending: Ending) -> TrialRecord:
         finished_at=trial.finished_at,
         retries=ending.retries,
     )
+
+
+def make_end(end: OptunaEnd, ending: Ending) -> TrialEnd:
+    """Put Optuna's part of how a trial ended and ours together."""
+    return TrialEnd(
+        trial_id=end.trial_id,
+        number=end.number,
+        state=end.state,
+        value=end.value,
+        outcome=_read_outcome(ending),
+        intermediate=end.intermediate,
+    )
+
+
+def _read_outcome(ending: Ending) -> Outcome | None:
+    return None if ending.outcome is None else Outcome[ending.outcome]

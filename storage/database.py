@@ -29,6 +29,7 @@ from archloss.storage.records import (
     Checkpoint,
     Curve,
     DriverRecord,
+    News,
     StudyRecord,
     StudySummary,
     TrialHandle,
@@ -238,6 +239,7 @@ class Database:
             driver.study_id,
             lease_id,
             lambda change: sharing.tell(change, driver, tells, keep_weights=keep_weights),
+            alone=any(tell.weights for tell in tells),
         )
 
     def take_over(
@@ -259,22 +261,20 @@ class Database:
             lambda connection: sharing.read_trials(self._access.optuna, connection, study_id, None)
         )
 
-    def read_news(
-        self, study_id: int, *, first_number: int, trial_ids: Collection[int]
-    ) -> list[TrialRecord]:
-        """Return the trials from a number on, and those with these ids, by number.
+    def read_news(self, study_id: int, *, first_number: int, trial_ids: Collection[int]) -> News:
+        """Return the trials from a number on, and how those with these ids ended, if they did.
 
         The cost is that of what is returned, not of the study.
         """
-        optuna = self._access.optuna
-
-        def read(connection: sa.Connection) -> list[TrialRecord]:
-            wanted = {*optuna.find_from(connection, study_id, first_number), *trial_ids}
-            if not wanted:
-                return []
-            return sharing.read_trials(optuna, connection, study_id, wanted)
-
-        return self._access.read(read)
+        return self._access.read(
+            lambda connection: sharing.read_news(
+                self._access.optuna,
+                connection,
+                study_id,
+                first_number=first_number,
+                trial_ids=trial_ids,
+            )
+        )
 
     def read_curves(self, study_id: int, number: int) -> list[Curve]:
         """Return every metric of every replicate of a trial, at every epoch."""

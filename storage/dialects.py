@@ -1,6 +1,6 @@
 """What differs between kinds of databases, and which kind a URL or a connection is of."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from contextlib import AbstractContextManager
 from typing import Any, Protocol
 
@@ -58,6 +58,11 @@ class Dialect(Protocol):
         known: Known,
     ) -> None:
         """Insert rows, many at a time, all with the same keys."""
+
+    def is_among(
+        self, column: sa.ColumnElement[int], ids: Collection[int]
+    ) -> sa.ColumnElement[bool]:
+        """Return the condition that a column holds one of these ids."""
 
     def get_clock(self) -> sa.ColumnElement[float]:
         """Return the database's time in seconds since 1970."""
@@ -120,14 +125,25 @@ def get_dialect(held: URL | sa.Engine | sa.Connection) -> Dialect:
     return _DIALECTS[held.dialect.name]
 
 
-def lock_study(connection: sa.Connection, studies: sa.FromClause, study_id: int) -> bool:
+def lock_study(
+    connection: sa.Connection, studies: sa.FromClause, study_id: int, *, alone: bool
+) -> bool:
     """Lock Optuna's row of the study until the transaction ends; return whether there is one.
 
-    The lock is Optuna's own, under which trials get their numbers. SQLite ignores FOR UPDATE:
-    there the transaction holds the whole database.
+    The lock is Optuna's own, under which trials get their numbers. Not `alone`, it keeps out
+    those alone that are alone. SQLite ignores FOR UPDATE: there the transaction holds the whole
+    database.
     """
-    query = sa.select(studies.c.study_id).where(studies.c.study_id == study_id).with_for_update()
+    query = sa.select(studies.c.study_id).where(studies.c.study_id == study_id)
+    query = query.with_for_update(read=not alone, key_share=not alone)
     return connection.execute(query).first() is not None
+
+
+def is_among(
+    connection: sa.Connection, column: sa.ColumnElement[int], ids: Collection[int]
+) -> sa.ColumnElement[bool]:
+    """Return the condition that a column holds one of these ids."""
+    return get_dialect(connection).is_among(column, ids)
 
 
 def insert_rows(

@@ -20,7 +20,13 @@ from optuna.trial import FrozenTrial, TrialState
 
 from archloss.storage.dialects import get_dialect
 from archloss.storage.leases import find_live
-from archloss.storage.optuna_trials import TOKEN_KEY, OptunaStudy, OptunaTrial, make_attributes
+from archloss.storage.optuna_trials import (
+    TOKEN_KEY,
+    OptunaEnd,
+    OptunaStudy,
+    OptunaTrial,
+    make_attributes,
+)
 from archloss.storage.records import TrialHandle, TrialStart, TrialStateName, TrialTell
 from archloss.storage.tables import studies
 
@@ -41,9 +47,17 @@ class SlowOptunaTables:
 
     @contextlib.contextmanager
     def changing(
-        self, engine: sa.Engine, study_id: int | None, lease_id: int | None
+        self,
+        engine: sa.Engine,
+        study_id: int | None,
+        lease_id: int | None,
+        *,
+        alone: bool = True,
     ) -> Iterator[sa.Connection]:
-        """Hold the study's lock, if one is named; every statement is committed at once."""
+        """Hold the study's lock, if one is named; every statement is committed at once.
+
+        There is but one kind of lock: whoever holds it is alone.
+        """
         with self._one_at_a_time:
             if study_id is not None:
                 while not _try_lock(engine, study_id, lease_id):
@@ -192,6 +206,22 @@ class SlowOptunaTables:
         trials = self._storage.get_all_trials(study_id, deepcopy=False)
         found = [_make_trial(trial) for trial in trials]
         return [trial for trial in found if trial_ids is None or trial.trial_id in trial_ids]
+
+    def read_ends(
+        self, _connection: sa.Connection, study_id: int, trial_ids: Collection[int]
+    ) -> list[OptunaEnd]:
+        """Return how those of the trials ended that have."""
+        return [
+            OptunaEnd(
+                trial_id=trial.trial_id,
+                number=trial.number,
+                state=trial.state,
+                value=trial.value,
+                intermediate=trial.intermediate,
+            )
+            for trial in self.read(_connection, study_id, trial_ids)
+            if TrialState[trial.state].is_finished()
+        ]
 
 
 def _try_lock(engine: sa.Engine, study_id: int, lease_id: int | None) -> bool:

@@ -17,10 +17,11 @@ from optuna.distributions import BaseDistribution, distribution_to_json, json_to
 from optuna.study import StudyDirection
 from optuna.trial import TrialState
 
-from archloss.storage.dialects import get_dialect, insert_rows, lock_study
+from archloss.storage.dialects import get_dialect, insert_rows, is_among, lock_study
 from archloss.storage.errors import StudyNotFoundError
 from archloss.storage.optuna_trials import (
     TOKEN_KEY,
+    OptunaEnd,
     OptunaStudy,
     OptunaTrial,
     make_attributes,
@@ -94,11 +95,21 @@ class BulkOptunaTables:
 
     @contextlib.contextmanager
     def changing(
-        self, engine: sa.Engine, study_id: int | None, _lease_id: int | None
+        self,
+        engine: sa.Engine,
+        study_id: int | None,
+        _lease_id: int | None,
+        *,
+        alone: bool = True,
     ) -> Iterator[sa.Connection]:
-        """Enter one transaction for Optuna's rows and ours, alone on the study if one is named."""
+        """Enter one transaction for Optuna's rows and ours.
+
+        If a study is named, alone on it, or beside others that are not alone.
+        """
         with get_dialect(engine).writing(engine) as connection:
-            if study_id is not None and not lock_study(connection, self._studies, study_id):
+            if study_id is not None and not lock_study(
+                connection, self._studies, study_id, alone=alone
+            ):
                 raise StudyNotFoundError(f"the study with the id {study_id} was deleted meanwhile")
             yield connection
 
@@ -247,7 +258,9 @@ class BulkOptunaTables:
         trials = self._trials.c
         query = (
             sa.select(trials.trial_id)
-            .where(trials.trial_id.in_(trial_ids), trials.state == TrialState.RUNNING)
+            .where(is_among(connection, trials.trial_id, trial_ids))
+            .where(trials.state == TrialState.RUNNING)
+            .order_by(trials.trial_id)
             .with_for_update()
         )
         return set(connection.execute(query).scalars())
@@ -295,8 +308,8 @@ class BulkOptunaTables:
         changes: dict[str, object] = {"state": state}
         if state.is_finished():
             changes["datetime_complete"] = read_clock()
-        update = sa.update(self._trials).where(self._trials.c.trial_id.in_(trial_ids))
-        connection.execute(update.values(changes))
+        among = is_among(connection, self._trials.c.trial_id, trial_ids)
+        connection.execute(sa.update(self._trials).where(among).values(changes))
 
     def _insert(
         self, connection: sa.Connection, name: str, rows: Sequence[Mapping[str, object]]
@@ -341,71 +354,85 @@ class BulkOptunaTables:
         trial_ids: Collection[int] | None = None,
     ) -> list[OptunaTrial]:
         """Return the study's trials, or some of them, by number: three SELECTs for all."""
-        trials = self._trials.c
         params = self._read_params(connection, study_id, trial_ids)
         values = self._read_values(connection, study_id, trial_ids)
         intermediates = self._read_intermediates(connection, study_id, trial_ids)
-        query = sa.select(
-            trials.trial_id,
-            trials.number,
-            trials.state,
-            trials.datetime_start,
-            trials.datetime_complete,
-        ).order_by(trials.number)
         nothing: tuple[dict[str, Any], dict[str, BaseDistribution]] = ({}, {})
         found = []
-        for trial_id, number, state, start, end in connection.execute(
-            query.where(*self._among(study_id, trial_ids))
-        ):
-            external, distributions = params.get(trial_id, nothing)
+        for row in self._read_trials(connection, study_id, trial_ids):
+            external, distributions = params.get(row.trial_id, nothing)
             found.append(
                 OptunaTrial(
-                    trial_id=trial_id,
-                    number=number,
-                    state=state.name,
-                    value=values.get(trial_id),
+                    trial_id=row.trial_id,
+                    number=row.number,
+                    state=row.state.name,
+                    value=values.get(row.trial_id),
                     params=external,
                     distributions=distributions,
-                    intermediate=intermediates.get(trial_id, {}),
-                    started_at=start,
-                    finished_at=end,
+                    intermediate=intermediates.get(row.trial_id, {}),
+                    started_at=row.datetime_start,
+                    finished_at=row.datetime_complete,
                 )
             )
         return found
 
-    def _among(
-        self, study_id: int, trial_ids: Collection[int] | None
-    ) -> tuple[sa.ColumnElement[bool], ...]:
-        condition = self._trials.c.study_id == study_id
-        if trial_ids is None:
-            return (condition,)
-        return condition, self._trials.c.trial_id.in_(trial_ids)
+    def read_ends(
+        self, connection: sa.Connection, study_id: int, trial_ids: Collection[int]
+    ) -> list[OptunaEnd]:
+        """Return how those of the trials ended that have: three SELECTs for all."""
+        rows = self._read_trials(connection, study_id, trial_ids)
+        ended = {row.trial_id: row for row in rows if row.state.is_finished()}
+        if not ended:
+            return []
+        values = self._read_values(connection, study_id, ended)
+        intermediates = self._read_intermediates(connection, study_id, ended)
+        return [
+            OptunaEnd(
+                trial_id=trial_id,
+                number=row.number,
+                state=row.state.name,
+                value=values.get(trial_id),
+                intermediate=intermediates.get(trial_id, {}),
+            )
+            for trial_id, row in ended.items()
+        ]
 
-    def _select(
-        self, name: str, columns: str, study_id: int, trial_ids: Collection[int] | None
-    ) -> sa.Select[Any]:
-        """Select columns of a table that hangs on trials, for trials of one study."""
-        table = self._table[name]
-        wanted = [table.c[column] for column in columns.split()]
-        return (
-            sa.select(*wanted)
-            .join(self._trials, self._trials.c.trial_id == table.c.trial_id)
-            .where(*self._among(study_id, trial_ids))
-        )
+    def _read_trials(
+        self, connection: sa.Connection, study_id: int, trial_ids: Collection[int] | None
+    ) -> list[sa.Row[Any]]:
+        """Return the rows of the study's trials, or of some of them, by number."""
+        query = sa.select(self._trials).order_by(self._trials.c.number)
+        if trial_ids is None:
+            query = query.where(self._trials.c.study_id == study_id)
+        else:  # a second condition would lead a database to look through the whole study
+            query = query.where(is_among(connection, self._trials.c.trial_id, trial_ids))
+        return [row for row in connection.execute(query).all() if row.study_id == study_id]
+
+    def _read_table(
+        self,
+        connection: sa.Connection,
+        select: sa.Select[Any],
+        study_id: int,
+        trial_ids: Collection[int] | None,
+    ) -> Sequence[Any]:
+        """Read a table that hangs on trials: the rows of these trials, or of all of the study."""
+        column = select.selected_columns[0]
+        if trial_ids is None:
+            query = select.join(self._trials, self._trials.c.trial_id == column)
+            return connection.execute(query.where(self._trials.c.study_id == study_id)).all()
+        return connection.execute(select.where(is_among(connection, column, trial_ids))).all()
 
     def _read_params(
         self, connection: sa.Connection, study_id: int, trial_ids: Collection[int] | None
     ) -> dict[int, tuple[dict[str, Any], dict[str, BaseDistribution]]]:
-        query = self._select(
-            "TrialParamModel",
-            "trial_id param_name param_value distribution_json",
-            study_id,
-            trial_ids,
-        ).order_by(self._table["TrialParamModel"].c.param_id)
-        load = functools.cache(json_to_distribution)
+        table = self._table["TrialParamModel"].c
+        query = sa.select(
+            table.trial_id, table.param_name, table.param_value, table.distribution_json
+        ).order_by(table.param_id)
         found: dict[int, tuple[dict[str, Any], dict[str, BaseDistribution]]] = {}
-        for trial_id, name, value, text in connection.execute(query):
-            distribution = load(text)
+        rows = self._read_table(connection, query, study_id, trial_ids)
+        for trial_id, name, value, text in rows:
+            distribution = _load_distribution(text)
             if trial_id not in found:
                 found[trial_id] = ({}, {})
             external, distributions = found[trial_id]
@@ -417,30 +444,36 @@ class BulkOptunaTables:
         self, connection: sa.Connection, study_id: int, trial_ids: Collection[int] | None
     ) -> dict[int, float]:
         kind = self._models.TrialValueModel
-        query = self._select("TrialValueModel", "trial_id value value_type", study_id, trial_ids)
-        query = query.where(self._table["TrialValueModel"].c.objective == 0)
+        table = self._table["TrialValueModel"].c
+        query = sa.select(table.trial_id, table.value, table.value_type)
+        query = query.where(table.objective == 0)
         return {
             trial_id: kind.stored_repr_to_value(value, value_type)
-            for trial_id, value, value_type in connection.execute(query)
+            for trial_id, value, value_type in self._read_table(
+                connection, query, study_id, trial_ids
+            )
         }
 
     def _read_intermediates(
         self, connection: sa.Connection, study_id: int, trial_ids: Collection[int] | None
     ) -> dict[int, dict[int, float]]:
         kind = self._models.TrialIntermediateValueModel
-        query = self._select(
-            "TrialIntermediateValueModel",
-            "trial_id step intermediate_value intermediate_value_type",
-            study_id,
-            trial_ids,
-        )
-        query = query.order_by(self._table["TrialIntermediateValueModel"].c.step)
+        table = self._table["TrialIntermediateValueModel"].c
+        query = sa.select(
+            table.trial_id, table.step, table.intermediate_value, table.intermediate_value_type
+        ).order_by(table.step)
         found: dict[int, dict[int, float]] = {}
-        for trial_id, step, value, value_type in connection.execute(query):
+        rows = self._read_table(connection, query, study_id, trial_ids)
+        for trial_id, step, value, value_type in rows:
             found.setdefault(trial_id, {})[step] = kind.stored_repr_to_intermediate_value(
                 value, value_type
             )
         return found
+
+
+@functools.lru_cache(maxsize=1024)
+def _load_distribution(text: str) -> BaseDistribution:
+    return json_to_distribution(text)
 
 
 def _make_params(ids: Sequence[int], starts: Sequence[TrialStart]) -> list[dict[str, object]]:

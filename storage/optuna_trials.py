@@ -41,6 +41,17 @@ class OptunaTrial:
     finished_at: datetime.datetime | None
 
 
+@dataclass(frozen=True, kw_only=True)
+class OptunaEnd:
+    """How a trial ended, as Optuna's tables hold it."""
+
+    trial_id: int
+    number: int
+    state: TrialStateName
+    value: float | None
+    intermediate: Mapping[int, float]
+
+
 class OptunaTables(Protocol):
     """The trials and studies of Optuna, for a Database to change together with our tables.
 
@@ -52,9 +63,14 @@ class OptunaTables(Protocol):
         """Let go of connections that are not the caller's."""
 
     def changing(
-        self, engine: sa.Engine, study_id: int | None, lease_id: int | None
+        self,
+        engine: sa.Engine,
+        study_id: int | None,
+        lease_id: int | None,
+        *,
+        alone: bool = True,
     ) -> AbstractContextManager[sa.Connection]:
-        """Enter a change, alone on the study if one is named."""
+        """Enter a change; if a study is named, alone on it or beside others that are not alone."""
 
     def create_study(self, connection: sa.Connection, name: str, token: str) -> int | None:
         """Make a study that is minimised; return its id, or None if the name is taken."""
@@ -115,6 +131,11 @@ class OptunaTables(Protocol):
         trial_ids: Collection[int] | None = None,
     ) -> list[OptunaTrial]:
         """Return the study's trials, or some of them, by number."""
+
+    def read_ends(
+        self, connection: sa.Connection, study_id: int, trial_ids: Collection[int]
+    ) -> list[OptunaEnd]:
+        """Return how those of the trials ended that have."""
 
 
 def make_attributes(tell: TrialTell) -> dict[str, object]:

@@ -5,7 +5,7 @@ import enum
 import functools
 import json
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import Any
 
 import sqlalchemy as sa
@@ -110,6 +110,7 @@ class PostgresDialect:
         connecting["options"] = (
             f"-c lock_timeout={round(busy_timeout_s * 1000)} "
             f"-c idle_in_transaction_session_timeout={_IDLE_IN_TRANSACTION_MS} "
+            "-c plan_cache_mode=force_custom_plan "  # a plan outlives the size of its tables
             f"{given if isinstance(given, str) else ' '.join(given)}"
         )
         return {
@@ -156,7 +157,7 @@ class PostgresDialect:
         self,
         connection: sa.Connection,
         table: sa.Table,
-        rows: Sequence[Mapping[str, object]],
+        rows: Sequence[Mapping[str, Any]],
         *,
         known: Known,
     ) -> None:
@@ -165,13 +166,24 @@ class PostgresDialect:
         It is twice as quick as a statement for each row, also as a pipeline of them; only large
         binary values would suffer from being written in hexadecimal.
         """
-        if any(isinstance(v, bytes) and len(v) > _LARGE for row in rows for v in row.values()):
+        names = tuple(rows[0])
+        binary = [name for name in names if isinstance(table.c[name].type, sa.LargeBinary)]
+        if any(len(row[name]) > _LARGE for name in binary for row in rows):
             insert = settle_known(postgresql.insert(table), table, known)
             connection.execute(insert, rows)
             return
-        names = tuple(rows[0])
-        records = [{name: _to_json(row[name]) for name in names} for row in rows]
-        connection.execute(_insert_json(table, names, known), {"records": json.dumps(records)})
+        connection.execute(_insert_json(table, names, known), {"records": _dump(rows)})
+
+    def is_among(
+        self, column: sa.ColumnElement[int], ids: Collection[int]
+    ) -> sa.ColumnElement[bool]:
+        """Return the condition that a column holds one of these ids, which go as one array.
+
+        So the statement is the same for any number of them. (As an array: made from a text, it
+        would not be known when the statement is planned, and searched from one end for each row.)
+        """
+        array = sa.bindparam(None, sorted(ids), type_=postgresql.ARRAY(sa.Integer))
+        return column == sa.func.any(array)
 
     def get_clock(self) -> sa.ColumnElement[float]:
         """Return the server's time in seconds since 1970."""
@@ -228,13 +240,26 @@ def _insert_json(table: sa.Table, names: tuple[str, ...], known: Known) -> sa.In
     return settle_known(postgresql.insert(table).from_select(names, select), table, known)
 
 
-def _to_json(value: object) -> object:
-    """Return a value as JSON may hold it and PostgreSQL reads it back."""
+def _dump(rows: Sequence[Mapping[str, object]]) -> str:
+    """Return rows as JSON that PostgreSQL reads back; it has no word for what is not finite."""
+    try:
+        return json.dumps(rows, default=_to_json, allow_nan=False)
+    except ValueError:
+        finite = [{name: _name_infinite(value) for name, value in row.items()} for row in rows]
+        return json.dumps(finite, default=_to_json, allow_nan=False)
+
+
+def _to_json(value: object) -> str:
     if isinstance(value, bytes):
         return f"\\x{value.hex()}"
+    assert isinstance(value, enum.Enum), f"{value!r} has no place in a row"
+    return value.name
+
+
+def _name_infinite(value: object) -> object:
     if isinstance(value, float) and not math.isfinite(value):
         return str(value)
-    return value.name if isinstance(value, enum.Enum) else value
+    return value
 
 
 def _is_psycopgs(error: object) -> bool:

@@ -124,6 +124,26 @@ class TrialRecord:
 
 
 @dataclass(frozen=True, kw_only=True)
+class TrialEnd:
+    """How a trial ended, without what was known when it began."""
+
+    trial_id: int
+    number: int
+    state: TrialStateName
+    value: float | None
+    outcome: Outcome | None
+    intermediate: Mapping[int, float]
+
+
+@dataclass(frozen=True, kw_only=True)
+class News:
+    """What happened to a study's trials: those that are `new`, and how known ones `ended`."""
+
+    new: tuple[TrialRecord, ...]
+    ended: tuple[TrialEnd, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
 class DriverRecord:
     """A driver at work on a study: its process, its lease, and how many trials it is running.
 

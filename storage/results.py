@@ -6,7 +6,7 @@ import sqlalchemy as sa
 
 from archloss.storage import tables
 from archloss.storage.arrays import pack_arrays, pack_values, unpack_arrays, unpack_values
-from archloss.storage.dialects import insert_rows
+from archloss.storage.dialects import insert_rows, is_among
 from archloss.storage.records import Checkpoint, Curve, Ending, TrialTell
 from archloss.storage.tables import arrays, curves, tests, trials
 
@@ -34,7 +34,7 @@ def insert_started(
     token: str,
 ) -> None:
     """Say who runs the trials; an id may have been another's, of a study deleted since."""
-    connection.execute(sa.delete(trials).where(trials.c.trial_id.in_(trial_ids)))
+    connection.execute(sa.delete(trials).where(is_among(connection, trials.c.trial_id, trial_ids)))
     row = {"study_id": study_id, "lease_id": lease_id, "token": token}
     insert_rows(connection, trials, [{"trial_id": i, **row} for i in trial_ids])
 
@@ -49,14 +49,6 @@ def find_claimed(
     return list(connection.execute(query).scalars())
 
 
-def find_told(connection: sa.Connection, trial_ids: Collection[int], token: str) -> set[int]:
-    """Return those of the trials that the call with this token told of already."""
-    query = sa.select(trials.c.trial_id).where(
-        trials.c.trial_id.in_(trial_ids), trials.c.token == token
-    )
-    return set(connection.execute(query).scalars())
-
-
 def count_running(connection: sa.Connection, study_id: int) -> dict[int, int]:
     """Return how many trials of a study each lease is running, by lease."""
     query = (
@@ -69,12 +61,20 @@ def count_running(connection: sa.Connection, study_id: int) -> dict[int, int]:
 
 def find_leased(
     connection: sa.Connection, lease_id: int, trial_ids: Collection[int]
-) -> Collection[int]:
-    """Return those of the trials that are under the lease."""
-    query = sa.select(trials.c.trial_id).where(
-        trials.c.trial_id.in_(trial_ids), trials.c.lease_id == lease_id
+) -> dict[int, int]:
+    """Return how often those of the trials were retried that are under the lease, by trial."""
+    query = sa.select(trials.c.trial_id, trials.c.retries).where(
+        is_among(connection, trials.c.trial_id, trial_ids), trials.c.lease_id == lease_id
     )
-    return set(connection.execute(query).scalars())
+    return {row.trial_id: row.retries for row in connection.execute(query)}
+
+
+def find_told(connection: sa.Connection, token: str, trial_ids: Collection[int]) -> dict[int, int]:
+    """Return the same of those that the call with this token told of already."""
+    query = sa.select(trials.c.trial_id, trials.c.retries).where(
+        is_among(connection, trials.c.trial_id, trial_ids), trials.c.token == token
+    )
+    return {row.trial_id: row.retries for row in connection.execute(query)}
 
 
 def read_leases(
@@ -82,7 +82,7 @@ def read_leases(
 ) -> dict[int, int | None]:
     """Return the lease of each of the study's trials that are ours, None for a paused one."""
     query = sa.select(trials.c.trial_id, trials.c.lease_id).where(
-        trials.c.trial_id.in_(trial_ids), trials.c.study_id == study_id
+        is_among(connection, trials.c.trial_id, trial_ids), trials.c.study_id == study_id
     )
     return {row.trial_id: row.lease_id for row in connection.execute(query)}
 
@@ -91,7 +91,7 @@ def set_lease(
     connection: sa.Connection, lease_id: int | None, trial_ids: Collection[int], token: str
 ) -> None:
     """Put trials under a lease, or under none."""
-    update = sa.update(trials).where(trials.c.trial_id.in_(trial_ids))
+    update = sa.update(trials).where(is_among(connection, trials.c.trial_id, trial_ids))
     connection.execute(update.values(lease_id=lease_id, token=token))
 
 
@@ -99,40 +99,53 @@ def read_endings(
     connection: sa.Connection, study_id: int, trial_ids: Collection[int] | None
 ) -> dict[int, Ending]:
     """Return how the trials of a study that are ours ended, or some of them."""
+    table = trials.c
     query = sa.select(
-        trials.c.trial_id, trials.c.outcome, trials.c.message, trials.c.seconds, trials.c.retries
-    ).where(trials.c.study_id == study_id)
-    if trial_ids is not None:
-        query = query.where(trials.c.trial_id.in_(trial_ids))
+        table.study_id,
+        table.trial_id,
+        table.outcome,
+        table.message,
+        table.seconds,
+        table.retries,
+    )
+    if trial_ids is None:
+        query = query.where(table.study_id == study_id)
+    else:
+        query = query.where(is_among(connection, table.trial_id, trial_ids))
     return {
         trial_id: Ending(outcome=outcome, message=message, seconds=seconds, retries=retries)
-        for trial_id, outcome, message, seconds, retries in connection.execute(query)
+        for owner, trial_id, outcome, message, seconds, retries in connection.execute(query).all()
+        if owner == study_id
     }
 
 
 def write_results(
-    connection: sa.Connection, tells: Sequence[TrialTell], *, lease_id: int, token: str
+    connection: sa.Connection,
+    study_id: int,
+    tells: Sequence[TrialTell],
+    *,
+    retries: Mapping[int, int],
+    lease_id: int,
+    token: str,
 ) -> None:
-    """Write all that is told but Optuna's share; paused and finished trials leave the lease."""
-    retries = sa.bindparam("told_retries", type_=sa.Integer)
-    known = trials.c.retries
-    connection.execute(
-        sa.update(trials)
-        .where(trials.c.trial_id == sa.bindparam("told_id"))
-        .values(retries=sa.case((known < retries, retries), else_=known)),
-        [
-            {
-                "told_id": tell.trial_id,
-                "lease_id": lease_id if tell.state is None else None,
-                "outcome": None if tell.outcome is None else tell.outcome.name,
-                "message": None if tell.message is None else _clean(tell.message),
-                "seconds": tell.seconds,
-                "told_retries": tell.retries,
-                "token": token,
-            }
-            for tell in tells
-        ],
-    )
+    """Write all that is told but Optuna's share; paused and finished trials leave the lease.
+
+    `retries` are those known of each trial, whose rows are there and locked.
+    """
+    rows = [
+        {
+            "trial_id": tell.trial_id,
+            "study_id": study_id,
+            "lease_id": lease_id if tell.state is None else None,
+            "outcome": None if tell.outcome is None else tell.outcome.name,
+            "message": None if tell.message is None else _clean(tell.message),
+            "seconds": tell.seconds,
+            "retries": max(tell.retries, retries[tell.trial_id]),
+            "token": token,
+        }
+        for tell in tells
+    ]
+    insert_rows(connection, trials, rows, known="replaced")
     curve_rows = [row for tell in tells for row in _make_curves(tell)]
     insert_rows(connection, curves, curve_rows, known="replaced")
     test_rows = [row for tell in tells for row in _make_tests(tell)]
@@ -249,14 +262,18 @@ def _make_arrays(
 
 
 def _delete_arrays(connection: sa.Connection, kind: str, trial_ids: Collection[int]) -> None:
-    delete = sa.delete(arrays).where(arrays.c.trial_id.in_(trial_ids), arrays.c.kind == kind)
+    delete = sa.delete(arrays).where(
+        is_among(connection, arrays.c.trial_id, trial_ids), arrays.c.kind == kind
+    )
     connection.execute(delete)
 
 
 def _read_arrays(
     connection: sa.Connection, kind: str, trial_ids: Collection[int]
 ) -> dict[int, tuple[Checkpoint, ...]]:
-    query = sa.select(arrays).where(arrays.c.trial_id.in_(trial_ids), arrays.c.kind == kind)
+    query = sa.select(arrays).where(
+        is_among(connection, arrays.c.trial_id, trial_ids), arrays.c.kind == kind
+    )
     found: dict[int, tuple[Checkpoint, ...]] = {}
     for row in connection.execute(query.order_by(arrays.c.trial_id, arrays.c.replicate)):
         checkpoint = Checkpoint(

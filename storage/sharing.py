@@ -1,6 +1,7 @@
 """What drivers do to the trials of a study they share: start them, tell of them, take them over.
 
-Each function works inside the transaction of a Change that is alone on the study.
+Each function works inside the transaction of a Change that is alone on the study; `tell` may do so
+beside others that tell, if it writes no weights.
 """
 
 import math
@@ -11,12 +12,13 @@ import sqlalchemy as sa
 
 from archloss.storage import leases, results
 from archloss.storage.access import Change
-from archloss.storage.assembly import make_record
+from archloss.storage.assembly import make_end, make_record
 from archloss.storage.errors import StudyMovedError
 from archloss.storage.optuna_trials import OptunaTables
 from archloss.storage.records import (
     Checkpoint,
     Ending,
+    News,
     TrialHandle,
     TrialRecord,
     TrialStart,
@@ -47,14 +49,13 @@ def start_trials(
         started = _find_started(change, driver)
         if started:
             return started
-    if expected_count is not None:
-        count = change.optuna.count_trials(connection, study_id)
-        if count != expected_count:
-            raise StudyMovedError(
-                f"the study holds {count} trials where {expected_count} were expected: another "
-                "driver started some"
-            )
-    if budget is not None:
+    count = change.optuna.count_trials(connection, study_id)
+    if expected_count not in (None, count):
+        raise StudyMovedError(
+            f"the study holds {count} trials where {expected_count} were expected: another "
+            "driver started some"
+        )
+    if budget is not None and count + len(starts) > budget:
         starts = starts[: max(0, budget - _count_spent(change, study_id))]
     if not starts:
         return []
@@ -73,19 +74,26 @@ def tell(
     """Write what became of those trials that are RUNNING under the lease; return their ids."""
     connection = change.connection
     ids = [tell.trial_id for tell in tells]
-    told = results.find_told(connection, ids, change.token) if change.repeated else set()
-    leased = results.find_leased(connection, driver.lease_id, ids)
-    running = set(change.optuna.find_running(connection, {*leased, *told}))
+    told = results.find_told(connection, change.token, ids) if change.repeated else {}
+    retries = {**told, **results.find_leased(connection, driver.lease_id, ids)}
+    running = set(change.optuna.find_running(connection, retries))
     tells = [tell for tell in tells if tell.trial_id in running]
     if tells:
-        results.write_results(connection, tells, lease_id=driver.lease_id, token=change.token)
+        results.write_results(
+            connection,
+            driver.study_id,
+            tells,
+            retries=retries,
+            lease_id=driver.lease_id,
+            token=change.token,
+        )
         change.optuna.write(connection, tells)
     finished = [tell.trial_id for tell in tells if tell.state not in (None, "WAITING")]
     if finished:
         results.delete_checkpoints(connection, finished)
     if any(tell.weights for tell in tells):
         _drop_weights(change, driver.study_id, keep_weights)
-    return running | told
+    return running | told.keys()
 
 
 def take_over(
@@ -133,6 +141,24 @@ def read_trials(
         make_record(trial, endings.get(trial.trial_id, Ending()))
         for trial in optuna.read(connection, study_id, trial_ids)
     ]
+
+
+def read_news(
+    optuna: OptunaTables,
+    connection: sa.Connection,
+    study_id: int,
+    *,
+    first_number: int,
+    trial_ids: Collection[int],
+) -> News:
+    """Return the trials from a number on, and how those with these ids ended, if they did."""
+    new = optuna.find_from(connection, study_id, first_number)
+    ended = optuna.read_ends(connection, study_id, trial_ids) if trial_ids else []
+    endings = results.read_endings(connection, study_id, [end.trial_id for end in ended])
+    return News(
+        new=tuple(read_trials(optuna, connection, study_id, new)) if new else (),
+        ended=tuple(make_end(end, endings.get(end.trial_id, Ending())) for end in ended),
+    )
 
 
 def _find_started(change: Change, driver: Driver) -> list[TrialHandle]:

@@ -1,10 +1,11 @@
 """SQLite: a file on this machine, one writer at a time."""
 
 import contextlib
+import functools
 import random
 import sqlite3
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,7 @@ from archloss.storage.inserting import Known, settle_known
 from archloss.storage.mounts import find_network_file_system
 
 _BEGIN = "archloss_begin"
+_DIALECT = sqlite.dialect()
 _REASONS = {
     "SQLITE_BUSY": "it is locked: another program kept writing to it for too long. Close other "
     "programs that have it open, or wait and try again",
@@ -121,8 +123,22 @@ class SqliteDialect:
         *,
         known: Known,
     ) -> None:
-        """Insert rows with one statement for each, compiled once."""
-        connection.execute(settle_known(sqlite.insert(table), table, known), rows)
+        """Insert rows, which have the same columns, with one statement for each, compiled once.
+
+        SQLAlchemy would look at every value of every row, which takes longer than SQLite.
+        """
+        statement, places = _prepare_insert(table, tuple(rows[0]), known)
+        columns = [
+            [row[name] if convert is None else convert(row[name]) for row in rows]
+            for name, convert in places
+        ]
+        connection.exec_driver_sql(statement, list(zip(*columns, strict=True)))
+
+    def is_among(
+        self, column: sa.ColumnElement[int], ids: Collection[int]
+    ) -> sa.ColumnElement[bool]:
+        """Return the condition that a column holds one of these ids."""
+        return column.in_(ids)
 
     def get_clock(self) -> sa.ColumnElement[float]:
         """Return the time in seconds; SQLite has no clock but this machine's."""
@@ -152,6 +168,21 @@ class SqliteDialect:
         return isinstance(error, sa.exc.OperationalError) and (
             "already exists" in str(error) or _is_busy(error)
         )
+
+
+@functools.lru_cache(maxsize=64)
+def _prepare_insert(
+    table: sa.Table, names: tuple[str, ...], known: Known
+) -> tuple[str, list[tuple[str, Callable[[Any], Any] | None]]]:
+    """Return the INSERT as text; and for each of its places the column, and how it is stored."""
+    insert = settle_known(sqlite.insert(table), table, known)
+    compiled = insert.compile(dialect=_DIALECT, column_keys=names)
+    places = compiled.positiontup
+    assert places is not None
+    return str(compiled), [
+        (name, table.c[name].type.dialect_impl(_DIALECT).bind_processor(_DIALECT))
+        for name in places
+    ]
 
 
 def _find_file(url: URL) -> Path:

@@ -1,8 +1,8 @@
 """Pruners decide at rungs, for a pack at once, and remember by the trials alone."""
 
+import numpy as np
 import optuna
 import pytest
-from optuna.trial import TrialState
 
 from archloss.search.pruners import HalvingPruner, make_pruner, rung_epochs
 from archloss.search.spec import read_spec
@@ -49,42 +49,77 @@ def test_rung_epochs_without_a_pruner_are_the_last_alone():
     assert rung_epochs(make_spec("none")) == (20,)
 
 
+def report_pack(pruner, values, epoch, *, first=0):
+    """Report a pack's values at an epoch, all before any is asked about."""
+    for number, value in enumerate(values, first):
+        pruner.report(number, epoch=epoch, value=value)
+    return [
+        pruner.is_pruned(number, epoch=epoch, value=value)
+        for number, value in enumerate(values, first)
+    ]
+
+
 def test_halving_keeps_the_best_third_of_a_pack_in_whatever_order_it_is_asked():
-    _, trials = make_study(HalvingPruner((1, 3, 9), factor=3), 6)
-    assert report_all(trials, [0.6, 0.5, 0.4, 0.3, 0.2, 0.1], 1) == [True] * 4 + [False] * 2
+    pruner = HalvingPruner((1, 3, 9), factor=3)
+    assert report_pack(pruner, [0.6, 0.5, 0.4, 0.3, 0.2, 0.1], 1) == [True] * 4 + [False] * 2
 
 
 def test_halving_keeps_one_of_too_few_and_lets_ties_go_on_together():
-    _, trials = make_study(HalvingPruner((1, 3, 9), factor=3), 2)
-    assert report_all(trials, [0.2, 0.3], 1) == [False, True]
-    _, trials = make_study(HalvingPruner((1, 3, 9), factor=3), 4)
-    assert report_all(trials, [0.2, 0.3, 0.2, 0.3], 1) == [False, True, False, True]
+    assert report_pack(HalvingPruner((1, 3, 9), factor=3), [0.2, 0.3], 1) == [False, True]
+    pruned = report_pack(HalvingPruner((1, 3, 9), factor=3), [0.2, 0.3, 0.2, 0.3], 1)
+    assert pruned == [False, True, False, True]
 
 
 def test_halving_compares_with_earlier_packs_at_the_same_rung_alone():
-    study, trials = make_study(HalvingPruner((1, 3, 9), factor=2), 4)
-    assert report_all(trials, [0.1, 0.2, 0.3, 0.4], 1) == [False, False, True, True]
-    assert report_all(trials[:2], [0.01, 0.02], 3) == [False, True]
-    later = [study.ask() for _ in range(2)]
-    assert report_all(later, [0.25, 0.2], 1) == [True, False]  # of 0.1, 0.2, 0.2, 0.25, 0.3, 0.4
-
-
-def test_halving_decides_the_same_for_trials_that_were_read_back():
-    values = [0.1, 0.2, 0.3, 0.4]
-    study = optuna.create_study(pruner=HalvingPruner((1, 3, 9), factor=2))
-    for value in values:
-        study.add_trial(
-            optuna.trial.create_trial(state=TrialState.PRUNED, intermediate_values={1: value})
-        )
-    trials = [study.ask() for _ in range(2)]
-    assert report_all(trials, [0.15, 0.35], 1) == [False, True]
+    pruner = HalvingPruner((1, 3, 9), factor=2)
+    assert report_pack(pruner, [0.1, 0.2, 0.3, 0.4], 1) == [False, False, True, True]
+    assert report_pack(pruner, [0.01, 0.02], 3) == [False, True]
+    later = report_pack(pruner, [0.25, 0.2], 1, first=4)
+    assert later == [True, False]  # of 0.1, 0.2, 0.2, 0.25, 0.3, 0.4
 
 
 def test_halving_never_prunes_at_the_last_rung_or_between_rungs():
-    _, trials = make_study(HalvingPruner((1, 3, 9), factor=3), 6)
-    assert report_all(trials, [0.6, 0.5, 0.4, 0.3, 0.2, 0.1], 9) == [False] * 6
-    _, trials = make_study(HalvingPruner((1, 3, 9), factor=3), 6)
-    assert report_all(trials, [0.6, 0.5, 0.4, 0.3, 0.2, 0.1], 2) == [False] * 6
+    for epoch in (9, 2):
+        pruner = HalvingPruner((1, 3, 9), factor=3)
+        assert report_pack(pruner, [0.6, 0.5, 0.4, 0.3, 0.2, 0.1], epoch) == [False] * 6
+
+
+def decide_by_definition(known, pack, epoch, *, pruner, rungs, factor):
+    """Sort all that reported at the epoch in a trial's bracket, and look where it stands."""
+    pruned = []
+    for number, value in pack.items():
+        bracket = pruner.find_bracket(number)
+        rivals = [v for n, v in known[epoch].items() if pruner.find_bracket(n) == bracket]
+        limit = sorted(rivals)[max(1, len(rivals) // factor) - 1]
+        pruned.append(epoch in rungs[bracket:-1] and value > limit)
+    return pruned
+
+
+@pytest.mark.parametrize(("factor", "brackets"), [(2, 1), (3, 1), (4, 1), (3, 3)])
+@pytest.mark.parametrize("seed", range(5))
+def test_halving_decides_as_if_it_sorted_everything_each_time(factor, brackets, seed):
+    """With ties, with trials of other drivers in between, and after a restart."""
+    rng = np.random.default_rng(seed)
+    rungs = (1, 3, 9)
+    pruner = HalvingPruner(rungs, factor=factor, brackets=brackets)
+    known = {epoch: {} for epoch in rungs}
+    for _ in range(60):
+        epoch = int(rng.choice(rungs, p=[0.7, 0.2, 0.1]))
+        fresh = [n for n in rng.permutation(2000).tolist() if n not in known[epoch]][:12]
+        reached = {number: float(rng.integers(0, 40)) for number in fresh}
+        known[epoch] |= reached
+        for number, value in reached.items():
+            pruner.report(number, epoch=epoch, value=value)
+        pack = dict(list(reached.items())[:8])  # the last four are another driver's
+        expected = decide_by_definition(
+            known, pack, epoch, pruner=pruner, rungs=rungs, factor=factor
+        )
+        assert [pruner.is_pruned(n, epoch=epoch, value=v) for n, v in pack.items()] == expected
+        if rng.random() < 0.1:  # launched again: what the study holds is read back, by number
+            pruner = HalvingPruner(rungs, factor=factor, brackets=brackets)
+            for rung, values in known.items():
+                for number in sorted(values):
+                    pruner.report(number, epoch=rung, value=values[number])
 
 
 def test_hyperband_has_a_bracket_for_every_rung_and_the_last_prunes_nothing():
@@ -92,10 +127,9 @@ def test_hyperband_has_a_bracket_for_every_rung_and_the_last_prunes_nothing():
     brackets = [pruner.find_bracket(number) for number in range(170)]
     # Of 3 brackets: 3 * 3**2 / 3 start at the first rung, 3 * 3 / 2 at the second, 3 / 1 at none.
     assert [brackets.count(bracket) for bracket in range(3)] == [90, 50, 30]
-    _, trials = make_study(pruner, 17)
-    pruned = report_all(trials, [1 - number / 100 for number in range(17)], 1)
+    pruned = report_pack(pruner, [1 - number / 100 for number in range(17)], 1)
     assert pruned == [b == 0 and number < 6 for number, b in enumerate(brackets[:17])]
-    pruned = report_all(trials, [1 - number / 100 for number in range(17)], 3)
+    pruned = report_pack(pruner, [1 - number / 100 for number in range(17)], 3)
     assert {brackets[number] for number in range(17) if pruned[number]} == {0, 1}
 
 

@@ -1,5 +1,6 @@
 """What a Database promises to several drivers on one study."""
 
+import dataclasses
 import os
 import socket
 
@@ -17,8 +18,11 @@ def pause(handle, **rest):
 def read_numbers(bench, first_number, trial_ids=()):
     news = bench.database.read_news(bench.study_id, first_number=first_number, trial_ids=trial_ids)
     by_number = {trial.number: trial for trial in bench.trials()}
-    assert news == [by_number[trial.number] for trial in news]
-    return [trial.number for trial in news]
+    assert list(news.new) == [by_number[trial.number] for trial in news.new]
+    for end in news.ended:
+        record = by_number[end.number]
+        assert dataclasses.asdict(end).items() <= vars(record).items()
+    return [trial.number for trial in news.new], sorted(end.number for end in news.ended)
 
 
 def test_leases_are_counted_also_when_they_are_closed(bench):
@@ -32,19 +36,26 @@ def test_leases_are_counted_also_when_they_are_closed(bench):
     assert bench.database.count_leases(other.study_id) == 0
 
 
-def test_read_news_gives_later_trials_and_those_asked_for(bench):
-    assert read_numbers(bench, 0) == []
+def test_read_news_gives_later_trials_and_how_known_ones_ended(bench):
+    assert read_numbers(bench, 0) == ([], [])
     handles = bench.start(9)
     bench.tell(
-        bench.make_complete(handles[2], 0.5, intermediate={1: 0.5}, seconds=2.0, retries=1),
+        bench.make_complete(handles[2], 0.5, intermediate={1: 0.75, 3: 0.5}, seconds=2.0),
         pause(handles[4], intermediate={1: 0.75}),
+        TrialTell(
+            trial_id=handles[6].trial_id,
+            state="PRUNED",
+            outcome=Outcome.PRUNED,
+            intermediate={1: 0.875},
+        ),
+        TrialTell(trial_id=handles[7].trial_id, state="FAIL", outcome=Outcome.FAILED),
     )
-    assert read_numbers(bench, 0) == list(range(9))
-    assert read_numbers(bench, 7) == [7, 8]
-    assert read_numbers(bench, 9) == []
-    ids = {handles[number].trial_id for number in (8, 4, 2)}
-    assert read_numbers(bench, 7, ids) == [2, 4, 7, 8]
-    assert read_numbers(bench, 99, ids) == [2, 4, 8]
+    assert read_numbers(bench, 0) == (list(range(9)), [])
+    assert read_numbers(bench, 7) == ([7, 8], [])
+    assert read_numbers(bench, 9) == ([], [])
+    ids = {handles[number].trial_id for number in (8, 7, 6, 4, 2)}
+    assert read_numbers(bench, 8, ids) == ([8], [2, 6, 7])
+    assert read_numbers(bench, 99, ids) == ([], [2, 6, 7])
 
 
 def test_read_news_knows_studies_apart(bench):
@@ -53,17 +64,20 @@ def test_read_news_knows_studies_apart(bench):
     )
     lease_id = bench.database.open_lease(other.study_id)
     for _ in range(3):
-        bench.start(2)
+        handles = bench.start(2)
         bench.database.start_trials(other.study_id, lease_id, bench.make_starts(1), budget=None)
-    assert read_numbers(bench, 3) == [3, 4, 5]
-    news = bench.database.read_news(other.study_id, first_number=1, trial_ids=())
-    assert [trial.number for trial in news] == [1, 2]
+    bench.tell(bench.make_complete(handles[0], 0.5))
+    assert read_numbers(bench, 3, [handles[0].trial_id]) == ([3, 4, 5], [4])
+    ids = [handles[0].trial_id]
+    news = bench.database.read_news(other.study_id, first_number=1, trial_ids=ids)
+    assert [trial.number for trial in news.new] == [1, 2]
+    assert news.ended == ()
 
 
 def test_read_news_reads_back_through_many_trials(quick_bench):
     quick_bench.start(400)
     for first in (0, 1, 79, 80, 335, 336, 399):
-        assert read_numbers(quick_bench, first) == list(range(first, 400))
+        assert read_numbers(quick_bench, first) == (list(range(first, 400)), [])
 
 
 def test_start_trials_starts_nothing_in_a_study_that_moved(bench):
