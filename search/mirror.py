@@ -11,14 +11,16 @@ from collections.abc import Collection, Mapping, Sequence, Set
 
 import optuna
 from optuna.distributions import BaseDistribution
+from optuna.samplers import RandomSampler
 from optuna.storages import BaseStorage
-from optuna.trial import FrozenTrial, Trial, TrialState
+from optuna.trial import Trial, TrialState
 
 from archloss.search.asking import PackSampler, ask_many
 from archloss.search.memory import MemoryStorage, make_trial
+from archloss.search.planned import SequenceSampler
 from archloss.search.pruners import NUMBER_KEY, HalvingPruner
 from archloss.spaces.outcome import Outcome
-from archloss.storage.records import TrialEnd, TrialHandle, TrialRecord
+from archloss.storage.records import News, TrialBegin, TrialEnd, TrialHandle, TrialRecord
 
 _STATES = {
     "RUNNING": TrialState.RUNNING,
@@ -73,32 +75,29 @@ class Mirror:
         sampler = self._study.sampler
         return isinstance(sampler, PackSampler) and sampler.follows_a_list
 
+    @property
+    def needs_params(self) -> bool:
+        """Say whether the sampler looks at the parameters of trials that it did not choose."""
+        return not isinstance(self._study.sampler, RandomSampler | SequenceSampler)
+
     def load(self, records: Sequence[TrialRecord], *, running: Collection[int] = ()) -> None:
         """Take in what is new about these trials; those in `running` are this driver's."""
         for record in records:
-            self._next_number = max(self._next_number, record.number + 1)
-            if record.trial_id in self._finished or record.trial_id in self._running:
-                continue
-            ended = record.state in _FINISHED and record.trial_id not in running
-            mirrored = self._elsewhere.pop(record.trial_id, None)
-            if mirrored is None:
-                trial = self._make_trial(record)
-                mirrored = self._storage.create_new_trial(self._study_id, trial)
-            if ended:
-                self._end(mirrored, record)
-                self._finished.add(record.trial_id)
-            elif record.trial_id in running:
+            self._add(record)
+            if record.trial_id in running:
+                mirrored = self._elsewhere.pop(record.trial_id)
+                self._storage.get_trial(mirrored).intermediate_values.update(record.intermediate)
                 self._running[record.trial_id] = Trial(self._study, mirrored)
-            else:
-                self._elsewhere[record.trial_id] = mirrored
+            elif record.state in _FINISHED:
+                self._end(record)
 
-    def end(self, ends: Sequence[TrialEnd]) -> None:
-        """Take in how trials of other drivers ended."""
-        for end in ends:
-            mirrored = self._elsewhere.pop(end.trial_id, None)
-            if mirrored is not None:
-                self._end(mirrored, end)
-                self._finished.add(end.trial_id)
+    def learn(self, news: News) -> None:
+        """Take in what happened since the last look, which saw all up to `unread_from`."""
+        for begin in news.begun:
+            self._add(begin)
+        for end in news.ended:
+            self._end(end)
+        self.mark_read()
 
     def mark_read(self) -> None:
         """Note that every trial up to the highest number known was given to `load`."""
@@ -142,6 +141,10 @@ class Mirror:
         self._tell(self._running.pop(trial_id), seen, worth)
         self._finished.add(trial_id)
 
+    def hand_over(self, trial_id: int) -> None:
+        """Note that another driver has taken a trial of this one."""
+        self._elsewhere[trial_id] = self._running.pop(trial_id)._trial_id
+
     def _tell(self, trial: Trial, state: TrialState, value: float | None) -> None:
         """Do what `Study.tell` does, which also copies the trial deeply, to return it."""
         frozen = self._storage.get_trial(trial._trial_id)
@@ -163,20 +166,28 @@ class Mirror:
             return TrialState.COMPLETE, self._penalty
         return _STATES[state], value if state == "COMPLETE" else None
 
-    def _end(self, mirrored: int, end: TrialRecord | TrialEnd) -> None:
-        state, value = self._see(end.state, end.value, end.outcome)
-        values = None if value is None else [value]
-        self._storage.get_trial(mirrored).intermediate_values.update(end.intermediate)
-        self._storage.set_trial_state_values(mirrored, state, values)
-
-    def _make_trial(self, record: TrialRecord) -> FrozenTrial:
-        """Return a trial as if it were running."""
-        return make_trial(
-            params=dict(record.params),
-            distributions=dict(record.distributions),
-            intermediate=dict(record.intermediate),
-            user_attrs={NUMBER_KEY: record.number},
+    def _add(self, begin: TrialRecord | TrialBegin) -> None:
+        """Add a trial that is not known yet, as one that others are running."""
+        self._next_number = max(self._next_number, begin.number + 1)
+        trial_id = begin.trial_id
+        if any(trial_id in known for known in (self._finished, self._running, self._elsewhere)):
+            return
+        trial = make_trial(
+            params=dict(begin.params),
+            distributions=dict(begin.distributions),
+            user_attrs={NUMBER_KEY: begin.number},
         )
+        self._elsewhere[trial_id] = self._storage.create_new_trial(self._study_id, trial)
+
+    def _end(self, end: TrialRecord | TrialEnd) -> None:
+        """End a trial that others were running; this driver's end by `finish`."""
+        mirrored = self._elsewhere.pop(end.trial_id, None)
+        if mirrored is None:
+            return
+        state, value = self._see(end.state, end.value, end.outcome)
+        self._storage.get_trial(mirrored).intermediate_values.update(end.intermediate)
+        self._storage.set_trial_state_values(mirrored, state, None if value is None else [value])
+        self._finished.add(end.trial_id)
 
 
 def _create_quietly(
