@@ -93,9 +93,7 @@ def ask_many(
     chosen = study.sampler.choose(study, count, distributions)
     shared = dict(distributions)
     for params in chosen:
-        study.add_trial(
-            make_trial(params=params, distributions=shared, intermediate={}, user_attrs={})
-        )
+        study.add_trial(make_trial(params=params, distributions=shared))
     return study.get_trials(deepcopy=False)[-count:]
 
 
