@@ -263,12 +263,16 @@ class Ledger:
         return tuple(trials)
 
     def pause(self) -> int:
-        """Let every unfinished trial wait for the next launch; return how many there are."""
+        """Let every unfinished trial wait for the next launch; return how many there are.
+
+        One whose last rung could not be told goes back to what was saved before: to go on from
+        behind that rung would leave a gap in its curves.
+        """
         tells = [
             TrialTell(
                 trial_id=trial.trial_id,
                 state="WAITING",
-                checkpoints=_save(trial),
+                checkpoints=() if trial.untold else _save(trial),
                 seconds=trial.seconds,
                 retries=trial.retries,
             )
@@ -399,7 +403,11 @@ class Ledger:
         self, trials: Sequence[RunningTrial], tells: Sequence[TrialTell], notes: tuple[str, ...]
     ) -> Told:
         """Write one transaction; then let the sampler know, of what the database accepted."""
+        for trial in trials:
+            trial.untold = True
         accepted = self._database.tell(self._lease_id, tells, keep_weights=self._rules.keep_weights)
+        for trial in trials:
+            trial.untold = False
         survivors = []
         for trial, tell in zip(trials, tells, strict=True):
             if tell.trial_id not in accepted:

@@ -31,7 +31,8 @@ class RunningTrial:
     `states` holds one entry per replicate, None before its first rung and once it diverged: the
     states themselves may be on other machines; `earlier` is the rung before, whose states are
     copied to this machine by now, in case the machine of the latest goes too soon;
-    `told` are the rungs' epochs that the study knows already, from before a restart;
+    `told` are the rungs' epochs that the study knows already, from before a restart; `untold` is
+    whether the database has yet to take in what the last rung made of it;
     `unsaved_s` is the training time that a killed driver would lose; `retries` how often its worker
     was lost.
     """
@@ -44,6 +45,7 @@ class RunningTrial:
     diverged: set[int] = field(default_factory=set)
     earlier: Rung | None = None
     told: set[int] = field(default_factory=set)
+    untold: bool = False
     retries: int = 0
     seconds: float = 0.0
     unsaved_s: float = 0.0

@@ -124,7 +124,12 @@ class BulkOptunaTables:
         if connection.execute(taken).first() is not None:
             return None
         insert = sa.insert(self._studies).values(study_name=name)
-        study_id = int(connection.execute(insert.returning(self._studies.c.study_id)).scalar_one())
+        insert = insert.returning(self._studies.c.study_id)
+        try:
+            with connection.begin_nested():
+                study_id = int(connection.execute(insert).scalar_one())
+        except sa.exc.IntegrityError:  # another program has made it since we looked
+            return None
         direction = {"study_id": study_id, "direction": StudyDirection.MINIMIZE, "objective": 0}
         connection.execute(sa.insert(self._table["StudyDirectionModel"]), [direction])
         attribute = {"study_id": study_id, "key": TOKEN_KEY, "value_json": json.dumps(token)}

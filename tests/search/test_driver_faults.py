@@ -12,6 +12,7 @@ from archloss.search.mirror import Mirror
 from archloss.search.samplers import make_sampler
 from archloss.search.score import Score
 from archloss.spaces.outcome import Outcome
+from archloss.storage.errors import StorageError
 from archloss.workers.executor import HeldLostError, WorkerLostError
 from archloss.workers.local import LocalExecutor
 
@@ -129,6 +130,34 @@ def test_run_study_backs_up_the_states_of_survivors_alone(bench, trainings):
     bench.run(bench.make_spec(trials=20, search=SEARCH), executor=cluster)
     rungs = sum(len(trial.intermediate) - 1 for trial in bench.trials())
     assert sum(held.backed_up for held in cluster.held) == rungs > 0
+
+
+@pytest.mark.parametrize("refused", range(1, 6))
+def test_run_study_leaves_no_gap_in_curves_where_a_rung_could_not_be_told(
+    bench, trainings, monkeypatch, refused
+):
+    calls = []
+
+    def tell(*arguments, **rest):
+        calls.append(arguments)
+        if len(calls) == refused:
+            raise StorageError("the disk is full")
+        return real(*arguments, **rest)
+
+    real = bench.database.tell
+    monkeypatch.setattr(bench.database, "tell", tell)
+    spec = bench.make_spec(trials=12, search=SEARCH)
+    with pytest.raises(StorageError, match="disk is full"):
+        bench.run(spec, train=trainings.finish)
+    bench.run(spec, train=trainings.finish)
+    study_id = bench.database.get_study("study").study_id
+    for trial in bench.trials():
+        epochs = [
+            epoch
+            for curve in bench.database.read_curves(study_id, trial.number)
+            for epoch in range(curve.first_epoch, curve.first_epoch + len(curve.values))
+        ]
+        assert sorted(epochs) == list(range(1, max(trial.intermediate) + 1))
 
 
 @pytest.mark.parametrize("blameless", [False, True])

@@ -8,7 +8,7 @@ import pytest
 from optuna.distributions import FloatDistribution
 
 from archloss.spaces.outcome import Outcome
-from archloss.storage.database import Database
+from archloss.storage.database import Database, StudyExistsError
 from archloss.storage.records import TrialStart, TrialTell
 
 
@@ -104,3 +104,26 @@ def test_plain_optuna_may_work_on_the_study_at_the_same_time(each_bench):
     assert [trial.number for trial in trials] == list(range(len(trials)))
     assert 60 <= len(trials) <= 70
     assert {trial.state for trial in trials} == {"COMPLETE"}
+
+
+@pytest.mark.parametrize("_round", range(5))
+def test_a_study_launched_twice_at_once_is_made_once(each_url, _round):
+    databases = [Database(each_url) for _ in range(4)]
+    together = threading.Barrier(len(databases))
+
+    def make(database: Database) -> bool:
+        together.wait()
+        try:
+            database.create_study(
+                name="one", spec="{}", digest="d", fingerprint="f", environment={}
+            )
+        except StudyExistsError:
+            return False
+        return True
+
+    with ThreadPoolExecutor(len(databases)) as pool:
+        made = list(pool.map(make, databases))
+    assert made.count(True) == 1
+    assert [study.name for study in databases[0].list_studies()] == ["one"]
+    for database in databases:
+        database.close()
