@@ -24,8 +24,11 @@ def read_numbers(bench, first_number, trial_ids=()):
 def test_leases_are_counted_also_when_they_are_closed(bench):
     assert bench.database.count_leases(bench.study_id) == 1
     bench.database.close_lease(bench.lease_id)
-    bench.database.open_lease(bench.study_id)
-    assert bench.database.count_leases(bench.study_id) == 2
+    second = bench.database.open_lease(bench.study_id)
+    third = bench.database.open_lease(bench.study_id)
+    assert bench.database.count_leases(bench.study_id) == 3
+    before = [bench.database.count_leases(bench.study_id, before=one) for one in (second, third)]
+    assert before == [1, 2]
     other = bench.database.create_study(
         name="other", spec="{}", digest="d", fingerprint="f", environment={}
     )
