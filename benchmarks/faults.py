@@ -14,9 +14,11 @@ import argparse
 import contextlib
 import random
 import re
+import signal
 import sys
 import tempfile
 import time
+import tomllib
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -33,6 +35,7 @@ OVER_AFTER = 0.95
 """All faults come before this share of the budget has finished."""
 _AGAIN = re.compile(r"its (\d+) trials are tried again")
 _BACK = re.compile(r"its (\d+) trials go back")
+_PLACE = re.compile(r"\S+://\S+")
 STUDY = """
 name = "faults"
 dataset = "digits"
@@ -162,16 +165,14 @@ class Campaign:
     def _note_end(self, driver: Driver) -> None:
         self._past.append(driver)
         if driver.process.returncode > 0:
-            text = " ".join(driver.read_log().partition("error: ")[2].split())
-            reason = text or driver.read_log()[-300:]
-            self.ended[reason[:90]] += 1
-            say(f"  a driver ended with {driver.process.returncode}: {reason[:300]}")
+            text = " ".join(driver.read_log().rpartition("error: ")[2].split())
+            reason = _PLACE.sub("...", text)[:200]
+            self.ended[reason] += 1
+            say(f"  a driver ended with {driver.process.returncode}: {reason}")
 
 
 def make_spec(text: str) -> Spec:
     """Return the spec that a launch makes of the study file."""
-    import tomllib
-
     return Spec.model_validate(tomllib.loads(text))
 
 
@@ -206,7 +207,7 @@ def show(name: str, seed: int, campaign: Campaign) -> None:
         f"{len(findings.wrong)}"
     )
     for reason, count in campaign.ended.items():
-        say(f"  {count} drivers ended: {reason}")
+        say(f"  {count} drivers ended by themselves: {reason}")
     for wrong in findings.wrong[:20]:
         say(f"  WRONG: {wrong}")
     print(
@@ -229,6 +230,8 @@ def say(text: str) -> None:
 
 
 def main() -> None:
+    """Run the campaign that the command line asks for."""
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # and leave nothing running
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
     parser.add_argument("--place", choices=("local", "cluster"), action="append", required=True)
     parser.add_argument("--faults", type=int, default=60, help="for each study")
