@@ -230,6 +230,7 @@ def say(text: str) -> None:
 
 
 def main() -> None:
+    """Run the campaign that the command line asks for."""
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # and leave nothing running
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
     parser.add_argument("--place", choices=("local", "cluster"), action="append", required=True)
