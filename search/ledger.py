@@ -304,11 +304,10 @@ class Ledger:
             self._study.study_id,
             first_number=self._mirror.unread_from,
             trial_ids=self._mirror.elsewhere,
+            with_params=self._mirror.needs_params,
         )
-        self._take_in(news.new)
-        self._mirror.mark_read()
-        self._mirror.end(news.ended)
-        self._count(news.ended)
+        self._mirror.learn(news)
+        self._count([end for end in news.ended if end.trial_id not in self._active])
 
     def _take_in(self, records: Sequence[TrialRecord], *, running: Collection[int] = ()) -> None:
         self._mirror.load(records, running=running)
@@ -404,11 +403,14 @@ class Ledger:
         survivors = []
         for trial, tell in zip(trials, tells, strict=True):
             if tell.trial_id not in accepted:
-                self._end(tell.trial_id, "FAIL", None, None)
+                self._shared = True
+                self._mirror.hand_over(tell.trial_id)
+                del self._active[tell.trial_id]
             elif tell.state is None:
                 survivors.append(trial)
             else:
-                self._end(tell.trial_id, tell.state, tell.value, tell.outcome)
+                self._mirror.finish(tell.trial_id, tell.state, tell.value, tell.outcome)
+                del self._active[tell.trial_id]
                 self._tally.count(
                     trial.trial_id,
                     number=trial.number,
@@ -431,10 +433,6 @@ class Ledger:
             notes=notes,
             progress=self.measure_progress(),
         )
-
-    def _end(self, trial_id: int, state: str, value: float | None, outcome: Outcome | None) -> None:
-        self._mirror.finish(trial_id, state, value, outcome)
-        del self._active[trial_id]
 
 
 def _save(trial: RunningTrial) -> tuple[Checkpoint, ...]:

@@ -32,8 +32,9 @@ MOST_FAILURES = 3
 """After this many failures without a trial that finished, the study stops."""
 LOOK_EVERY_S = 1.0
 """How often the driver looks at what ends no pack: its clock, and workers that come and go."""
+LOOK_AROUND_FIRST_S = 0.5
 LOOK_AROUND_EVERY_S = 5.0
-"""How often a driver that has nothing left looks whether others leave it something."""
+"""How often a driver that has nothing left looks whether others leave it something, in the end."""
 SLOTS_PER_SPARE = 20
 """For so many slots one asked pack waits, so that none stands idle while the next is asked."""
 MOST_PACKS_ASKED = 64
@@ -309,6 +310,7 @@ class Loop:
         While others are running this waits with them: what they cannot finish falls to us.
         """
         waiting = False
+        pause_s = LOOK_AROUND_FIRST_S
         while True:
             outlook: Outlook = self._on_books(self._ledger.look_around)
             self._ready.add(outlook.inherited)
@@ -323,7 +325,8 @@ class Loop:
                     f"waiting for {outlook.elsewhere} trials of other drivers; Ctrl-C leaves "
                     "them to it"
                 )
-            until = time.monotonic() + LOOK_AROUND_EVERY_S
+            until = time.monotonic() + pause_s
+            pause_s = min(2.0 * pause_s, LOOK_AROUND_EVERY_S)
             while time.monotonic() < until:
                 if self._is_stopping():
                     return False

@@ -86,9 +86,7 @@ class MemoryStorage(BaseStorage):
     def create_new_trial(self, study_id: int, template_trial: FrozenTrial | None = None) -> int:
         """Take a trial in as it is, or a new one that is running; return its id."""
         self._get_study(study_id)
-        trial = template_trial or make_trial(
-            params={}, distributions={}, intermediate={}, user_attrs={}
-        )
+        trial = template_trial or make_trial(params={}, distributions={}, user_attrs={})
         trial_id = len(self._trials)
         trial.number = trial._trial_id = trial_id
         self._forget(trial.state)
@@ -186,7 +184,6 @@ def make_trial(
     *,
     params: dict[str, Any],
     distributions: dict[str, BaseDistribution],
-    intermediate: dict[int, float],
     user_attrs: dict[str, Any],
 ) -> FrozenTrial:
     """Return a running trial for a MemoryStorage, which gives it its number; nothing is copied."""
@@ -201,5 +198,5 @@ def make_trial(
         distributions=distributions,
         user_attrs=user_attrs,
         system_attrs={},
-        intermediate_values=intermediate,
+        intermediate_values={},
     )

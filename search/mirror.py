@@ -19,7 +19,7 @@ from archloss.search.asking import PackSampler, ask_many
 from archloss.search.memory import MemoryStorage, make_trial
 from archloss.search.pruners import HalvingPruner
 from archloss.spaces.outcome import Outcome
-from archloss.storage.records import TrialEnd, TrialHandle, TrialRecord
+from archloss.storage.records import News, TrialBegin, TrialEnd, TrialHandle, TrialRecord
 
 _STATES = {
     "RUNNING": TrialState.RUNNING,
@@ -88,29 +88,32 @@ class Mirror:
         sampler = self._study.sampler
         return isinstance(sampler, PackSampler) and sampler.follows_a_list
 
+    @property
+    def needs_params(self) -> bool:
+        """Say whether the sampler looks at the parameters of trials that it did not choose."""
+        sampler = self._study.sampler
+        return not isinstance(sampler, PackSampler) or sampler.looks_at_others
+
     def load(self, records: Sequence[TrialRecord], *, running: Collection[int] = ()) -> None:
         """Take in what is new about these trials; those in `running` are this driver's."""
         for record in records:
-            self._next_number = max(self._next_number, record.number + 1)
-            if record.trial_id in self._finished or record.trial_id in self._running:
+            self._add(record)
+            mirrored = self._elsewhere.get(record.trial_id)
+            if mirrored is None:
                 continue
-            ended = record.state in _FINISHED and record.trial_id not in running
-            mirrored = self._elsewhere.pop(record.trial_id, None) or self._add(record)
-            if ended:
-                self._end(mirrored, record)
-                self._finished.add(record.trial_id)
-            elif record.trial_id in running:
-                self._running[record.trial_id] = mirrored
-            else:
-                self._elsewhere[record.trial_id] = mirrored
+            self._report_all(mirrored, record.intermediate)
+            if record.trial_id in running:
+                self._running[record.trial_id] = self._elsewhere.pop(record.trial_id)
+            elif record.state in _FINISHED:
+                self._end(record)
 
-    def end(self, ends: Sequence[TrialEnd]) -> None:
-        """Take in how trials of other drivers ended."""
-        for end in ends:
-            mirrored = self._elsewhere.pop(end.trial_id, None)
-            if mirrored is not None:
-                self._end(mirrored, end)
-                self._finished.add(end.trial_id)
+    def learn(self, news: News) -> None:
+        """Take in what happened since the last look, which saw all up to `unread_from`."""
+        for begin in news.begun:
+            self._add(begin)
+        for end in news.ended:
+            self._end(end)
+        self.mark_read()
 
     def mark_read(self) -> None:
         """Note that every trial up to the highest number known was given to `load`."""
@@ -147,6 +150,10 @@ class Mirror:
         self._tell(self._running.pop(trial_id).trial, seen, worth)
         self._finished.add(trial_id)
 
+    def hand_over(self, trial_id: int) -> None:
+        """Note that another driver has taken a trial of this one."""
+        self._elsewhere[trial_id] = self._running.pop(trial_id)
+
     def _is_pruned(self, mirrored: Mirrored) -> bool:
         trial, epoch = mirrored.trial, mirrored.trial.last_step
         if not isinstance(self._pruner, HalvingPruner):
@@ -159,6 +166,11 @@ class Mirror:
         self._storage.set_trial_intermediate_value(mirrored.id, epoch, value)
         if isinstance(self._pruner, HalvingPruner):
             self._pruner.report(mirrored.number, epoch=epoch, value=value)
+
+    def _report_all(self, mirrored: Mirrored, intermediate: Mapping[int, float]) -> None:
+        for epoch, value in intermediate.items():
+            if epoch not in mirrored.trial.intermediate_values:
+                self._report(mirrored, epoch, value)
 
     def _tell(self, trial: FrozenTrial, state: TrialState, value: float | None) -> None:
         """Do what `Study.tell` does, which also copies the trial deeply, to return it."""
@@ -180,28 +192,26 @@ class Mirror:
             return TrialState.COMPLETE, self._penalty
         return _STATES[state], value if state == "COMPLETE" else None
 
-    def _end(self, mirrored: Mirrored, record: TrialRecord | TrialEnd) -> None:
-        """Take in how a trial of another driver, or of an earlier one, ended."""
-        self._report_all(mirrored, record)
-        self._tell(mirrored.trial, *self._see(record.state, record.value, record.outcome))
-
-    def _report_all(self, mirrored: Mirrored, record: TrialRecord | TrialEnd) -> None:
-        for epoch, value in record.intermediate.items():
-            if epoch not in mirrored.trial.intermediate_values:
-                self._report(mirrored, epoch, value)
-
-    def _add(self, record: TrialRecord) -> Mirrored:
-        """Add a trial as it is, but as if it were running."""
+    def _add(self, begin: TrialRecord | TrialBegin) -> None:
+        """Add a trial that is not known yet, as one that others are running."""
+        self._next_number = max(self._next_number, begin.number + 1)
+        trial_id = begin.trial_id
+        if any(trial_id in known for known in (self._finished, self._running, self._elsewhere)):
+            return
         trial = make_trial(
-            params=dict(record.params),
-            distributions=dict(record.distributions),
-            intermediate={},
-            user_attrs={},
+            params=dict(begin.params), distributions=dict(begin.distributions), user_attrs={}
         )
         self._storage.create_new_trial(self._study_id, trial)
-        mirrored = Mirrored(record.number, trial)
-        self._report_all(mirrored, record)
-        return mirrored
+        self._elsewhere[trial_id] = Mirrored(begin.number, trial)
+
+    def _end(self, end: TrialRecord | TrialEnd) -> None:
+        """End a trial that others were running; this driver's end by `finish`."""
+        mirrored = self._elsewhere.pop(end.trial_id, None)
+        if mirrored is None:
+            return
+        self._report_all(mirrored, end.intermediate)
+        self._tell(mirrored.trial, *self._see(end.state, end.value, end.outcome))
+        self._finished.add(end.trial_id)
 
 
 def _create_quietly(

@@ -12,12 +12,14 @@ from sqlalchemy.engine import URL
 from archloss.spaces.outcome import Outcome
 from archloss.storage.dialects import show_url
 from archloss.storage.leases import show_host
-from archloss.storage.optuna_trials import OptunaEnd, OptunaStudy, OptunaTrial
+from archloss.storage.optuna_trials import OptunaEnd, OptunaParams, OptunaStudy, OptunaTrial
 from archloss.storage.records import (
     DriverRecord,
     Ending,
     StudyRecord,
+    TrialBegin,
     TrialEnd,
+    TrialHandle,
     TrialRecord,
     TrialTell,
 )
@@ -100,6 +102,17 @@ def make_record(trial: OptunaTrial, ending: Ending) -> TrialRecord:
         started_at=trial.started_at,
         finished_at=trial.finished_at,
         retries=ending.retries,
+    )
+
+
+def make_begin(handle: TrialHandle, params: Mapping[int, OptunaParams]) -> TrialBegin:
+    """Put a trial and its parameters together, if they are among these."""
+    external, distributions = params.get(handle.trial_id, ({}, {}))
+    return TrialBegin(
+        trial_id=handle.trial_id,
+        number=handle.number,
+        params=external,
+        distributions=distributions,
     )
 
 

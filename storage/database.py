@@ -261,8 +261,15 @@ class Database:
             lambda connection: sharing.read_trials(self._access.optuna, connection, study_id, None)
         )
 
-    def read_news(self, study_id: int, *, first_number: int, trial_ids: Collection[int]) -> News:
-        """Return the trials from a number on, and how those with these ids ended, if they did.
+    def read_news(
+        self,
+        study_id: int,
+        *,
+        first_number: int,
+        trial_ids: Collection[int],
+        with_params: bool = True,
+    ) -> News:
+        """Return the trials from a number on, and how they or those with these ids ended.
 
         The cost is that of what is returned, not of the study.
         """
@@ -273,6 +280,7 @@ class Database:
                 study_id,
                 first_number=first_number,
                 trial_ids=trial_ids,
+                with_params=with_params,
             )
         )
 

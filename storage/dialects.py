@@ -49,6 +49,12 @@ class Dialect(Protocol):
     def committing_each(self, engine: sa.Engine) -> AbstractContextManager[sa.Connection]:
         """Enter a connection on which every statement is a transaction of its own."""
 
+    def sending(self, connection: sa.Connection) -> AbstractContextManager[None]:
+        """Enter a part of a transaction whose statements give nothing back.
+
+        They need not be waited for one by one; an error in any may come at the end.
+        """
+
     def insert_rows(
         self,
         connection: sa.Connection,

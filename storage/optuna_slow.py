@@ -23,6 +23,7 @@ from archloss.storage.leases import find_live
 from archloss.storage.optuna_trials import (
     TOKEN_KEY,
     OptunaEnd,
+    OptunaParams,
     OptunaStudy,
     OptunaTrial,
     make_attributes,
@@ -69,6 +70,10 @@ class SlowOptunaTables:
                 if study_id is not None:
                     _unlock(engine, study_id, lease_id)
 
+    def sending(self, _connection: sa.Connection) -> contextlib.AbstractContextManager[None]:
+        """Do nothing: each statement is committed, in this order."""
+        return contextlib.nullcontext()
+
     def create_study(self, _connection: sa.Connection, name: str, token: str) -> int | None:
         """Make a study that is minimised; return its id, or None if the name is taken."""
         verbosity = optuna.logging.get_verbosity()
@@ -111,10 +116,15 @@ class SlowOptunaTables:
         """Return how many trials the study holds, which is the number of the next one."""
         return self._storage.get_n_trials(study_id)
 
-    def find_from(self, _connection: sa.Connection, study_id: int, number: int) -> list[int]:
-        """Return the ids of the trials with this number or a higher one."""
-        trials = self._storage.get_all_trials(study_id, deepcopy=False)
-        return [trial._trial_id for trial in trials if trial.number >= number]
+    def find_from(
+        self, _connection: sa.Connection, study_id: int, number: int
+    ) -> list[TrialHandle]:
+        """Return the trials with this number or a higher one, by number."""
+        return [
+            TrialHandle(trial_id=trial._trial_id, number=trial.number)
+            for trial in self._storage.get_all_trials(study_id, deepcopy=False)
+            if trial.number >= number
+        ]
 
     def find_best(self, _connection: sa.Connection, study: OptunaStudy) -> tuple[float, int] | None:
         """Return the best value of a study and its trial's number."""
@@ -206,6 +216,15 @@ class SlowOptunaTables:
         trials = self._storage.get_all_trials(study_id, deepcopy=False)
         found = [_make_trial(trial) for trial in trials]
         return [trial for trial in found if trial_ids is None or trial.trial_id in trial_ids]
+
+    def read_params(
+        self, _connection: sa.Connection, study_id: int, trial_ids: Collection[int] | None
+    ) -> dict[int, OptunaParams]:
+        """Return the parameters of the study's trials, or of some of them, by id."""
+        return {
+            trial.trial_id: (dict(trial.params), dict(trial.distributions))
+            for trial in self.read(_connection, study_id, trial_ids)
+        }
 
     def read_ends(
         self, _connection: sa.Connection, study_id: int, trial_ids: Collection[int]

@@ -22,6 +22,7 @@ from archloss.storage.errors import StudyNotFoundError
 from archloss.storage.optuna_trials import (
     TOKEN_KEY,
     OptunaEnd,
+    OptunaParams,
     OptunaStudy,
     OptunaTrial,
     make_attributes,
@@ -113,6 +114,10 @@ class BulkOptunaTables:
                 raise StudyNotFoundError(f"the study with the id {study_id} was deleted meanwhile")
             yield connection
 
+    def sending(self, connection: sa.Connection) -> contextlib.AbstractContextManager[None]:
+        """Enter a part of a change whose statements give nothing back."""
+        return get_dialect(connection).sending(connection)
+
     def create_study(self, connection: sa.Connection, name: str, token: str) -> int | None:
         """Insert a study that is minimised; return its id, or None if the name is taken."""
         taken = sa.select(self._studies.c.study_id).where(self._studies.c.study_name == name)
@@ -178,22 +183,23 @@ class BulkOptunaTables:
         last = connection.execute(query.order_by(self._trials.c.trial_id.desc()).limit(1)).scalar()
         return 0 if last is None else int(last) + 1
 
-    def find_from(self, connection: sa.Connection, study_id: int, number: int) -> list[int]:
-        """Return the ids of the trials with this number or a higher one.
+    def find_from(self, connection: sa.Connection, study_id: int, number: int) -> list[TrialHandle]:
+        """Return the trials with this number or a higher one, by number.
 
         Read from the last one backwards, by the primary key: numbers follow ids in a study.
         """
         trials = self._trials.c
         query = sa.select(trials.trial_id, trials.number).where(trials.study_id == study_id)
         query = query.order_by(trials.trial_id.desc())
-        found: list[int] = []
+        found: list[Any] = []
         block = _FIRST_BLOCK
         while True:
-            before = query if not found else query.where(trials.trial_id < found[-1])
+            before = query if not found else query.where(trials.trial_id < found[-1].trial_id)
             rows = connection.execute(before.limit(block)).all()
-            found += [row.trial_id for row in rows if row.number >= number]
+            found += [row for row in rows if row.number >= number]
             if len(rows) < block or rows[-1].number <= number:
-                return found
+                found.reverse()
+                return [TrialHandle(trial_id=row.trial_id, number=row.number) for row in found]
             block *= 4
 
     def find_best(self, connection: sa.Connection, study: OptunaStudy) -> tuple[float, int] | None:
@@ -236,8 +242,9 @@ class BulkOptunaTables:
         ]
         insert = sa.insert(trials).returning(trials.c.trial_id, sort_by_parameter_order=True)
         ids = connection.execute(insert, rows).scalars().all()
-        insert_rows(connection, self._table["TrialParamModel"], _make_params(ids, starts))
-        claim(ids)
+        with self.sending(connection):
+            insert_rows(connection, self._table["TrialParamModel"], _make_params(ids, starts))
+            claim(ids)
         return [
             TrialHandle(trial_id=trial_id, number=first + index)
             for index, trial_id in enumerate(ids)
@@ -354,10 +361,10 @@ class BulkOptunaTables:
         trial_ids: Collection[int] | None = None,
     ) -> list[OptunaTrial]:
         """Return the study's trials, or some of them, by number: three SELECTs for all."""
-        params = self._read_params(connection, study_id, trial_ids)
+        params = self.read_params(connection, study_id, trial_ids)
         values = self._read_values(connection, study_id, trial_ids)
         intermediates = self._read_intermediates(connection, study_id, trial_ids)
-        nothing: tuple[dict[str, Any], dict[str, BaseDistribution]] = ({}, {})
+        nothing: OptunaParams = ({}, {})
         found = []
         for row in self._read_trials(connection, study_id, trial_ids):
             external, distributions = params.get(row.trial_id, nothing)
@@ -422,14 +429,15 @@ class BulkOptunaTables:
             return connection.execute(query.where(self._trials.c.study_id == study_id)).all()
         return connection.execute(select.where(is_among(connection, column, trial_ids))).all()
 
-    def _read_params(
+    def read_params(
         self, connection: sa.Connection, study_id: int, trial_ids: Collection[int] | None
-    ) -> dict[int, tuple[dict[str, Any], dict[str, BaseDistribution]]]:
+    ) -> dict[int, OptunaParams]:
+        """Return the parameters of the study's trials, or of some of them, by id."""
         table = self._table["TrialParamModel"].c
         query = sa.select(
             table.trial_id, table.param_name, table.param_value, table.distribution_json
         ).order_by(table.param_id)
-        found: dict[int, tuple[dict[str, Any], dict[str, BaseDistribution]]] = {}
+        found: dict[int, OptunaParams] = {}
         rows = self._read_table(connection, query, study_id, trial_ids)
         for trial_id, name, value, text in rows:
             distribution = _load_distribution(text)

@@ -16,6 +16,10 @@ TOKEN_KEY = "archloss:token"
 """A study attribute that tells our studies from others that came to have the same id."""
 
 
+OptunaParams = tuple[dict[str, bool | int | float | str], dict[str, BaseDistribution]]
+"""A trial's external parameter values, and their distributions."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class OptunaStudy:
     """A study as Optuna's tables hold it; `token` is ours, if there is one."""
@@ -72,6 +76,9 @@ class OptunaTables(Protocol):
     ) -> AbstractContextManager[sa.Connection]:
         """Enter a change; if a study is named, alone on it or beside others that are not alone."""
 
+    def sending(self, connection: sa.Connection) -> AbstractContextManager[None]:
+        """Enter a part of a change whose statements give nothing back."""
+
     def create_study(self, connection: sa.Connection, name: str, token: str) -> int | None:
         """Make a study that is minimised; return its id, or None if the name is taken."""
 
@@ -87,8 +94,8 @@ class OptunaTables(Protocol):
     def count_trials(self, connection: sa.Connection, study_id: int) -> int:
         """Return how many trials the study holds, which is the number of the next one."""
 
-    def find_from(self, connection: sa.Connection, study_id: int, number: int) -> list[int]:
-        """Return the ids of the trials with this number or a higher one."""
+    def find_from(self, connection: sa.Connection, study_id: int, number: int) -> list[TrialHandle]:
+        """Return the trials with this number or a higher one, by number."""
 
     def find_best(self, connection: sa.Connection, study: OptunaStudy) -> tuple[float, int] | None:
         """Return the best finite value of a study and its trial's number."""
@@ -131,6 +138,11 @@ class OptunaTables(Protocol):
         trial_ids: Collection[int] | None = None,
     ) -> list[OptunaTrial]:
         """Return the study's trials, or some of them, by number."""
+
+    def read_params(
+        self, connection: sa.Connection, study_id: int, trial_ids: Collection[int] | None
+    ) -> dict[int, OptunaParams]:
+        """Return the parameters of the study's trials, or of some of them, by id."""
 
     def read_ends(
         self, connection: sa.Connection, study_id: int, trial_ids: Collection[int]

@@ -153,6 +153,26 @@ class PostgresDialect:
         with engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
             yield connection
 
+    @contextlib.contextmanager
+    def sending(self, connection: sa.Connection) -> Iterator[None]:
+        """Send statements that give nothing back all at once, and wait for the server once.
+
+        Each wait counts where others wait for the locks of this transaction.
+        """
+        import psycopg
+
+        driver = connection.connection.driver_connection
+        if not isinstance(driver, psycopg.Connection) or not psycopg.Pipeline.is_supported():
+            yield
+            return
+        try:
+            with driver.pipeline():
+                yield
+        except psycopg.Error as error:
+            raise sa.exc.DBAPIError.instance(
+                None, None, error, psycopg.Error, dialect=connection.dialect
+            ) from error
+
     def insert_rows(
         self,
         connection: sa.Connection,

@@ -124,8 +124,18 @@ class TrialRecord:
 
 
 @dataclass(frozen=True, kw_only=True)
+class TrialBegin:
+    """What is known of a trial when it begins; no parameters where they were not asked for."""
+
+    trial_id: int
+    number: int
+    params: Mapping[str, bool | int | float | str]
+    distributions: Mapping[str, BaseDistribution]
+
+
+@dataclass(frozen=True, kw_only=True)
 class TrialEnd:
-    """How a trial ended, without what was known when it began."""
+    """How a trial ended, beside what was known when it began."""
 
     trial_id: int
     number: int
@@ -137,9 +147,9 @@ class TrialEnd:
 
 @dataclass(frozen=True, kw_only=True)
 class News:
-    """What happened to a study's trials: those that are `new`, and how known ones `ended`."""
+    """What happened in a study since the last look; a trial may be in both."""
 
-    new: tuple[TrialRecord, ...]
+    begun: tuple[TrialBegin, ...]
     ended: tuple[TrialEnd, ...]
 
 

@@ -12,7 +12,7 @@ import sqlalchemy as sa
 
 from archloss.storage import leases, results
 from archloss.storage.access import Change
-from archloss.storage.assembly import make_end, make_record
+from archloss.storage.assembly import make_begin, make_end, make_record
 from archloss.storage.errors import StudyMovedError
 from archloss.storage.optuna_trials import OptunaTables
 from archloss.storage.records import (
@@ -78,7 +78,9 @@ def tell(
     retries = {**told, **results.find_leased(connection, driver.lease_id, ids)}
     running = set(change.optuna.find_running(connection, retries))
     tells = [tell for tell in tells if tell.trial_id in running]
-    if tells:
+    if not tells:
+        return running | told.keys()
+    with change.optuna.sending(connection):
         results.write_results(
             connection,
             driver.study_id,
@@ -88,9 +90,9 @@ def tell(
             token=change.token,
         )
         change.optuna.write(connection, tells)
-    finished = [tell.trial_id for tell in tells if tell.state not in (None, "WAITING")]
-    if finished:
-        results.delete_checkpoints(connection, finished)
+        finished = [tell.trial_id for tell in tells if tell.state not in (None, "WAITING")]
+        if finished:
+            results.delete_checkpoints(connection, finished)
     if any(tell.weights for tell in tells):
         _drop_weights(change, driver.study_id, keep_weights)
     return running | told.keys()
@@ -150,13 +152,18 @@ def read_news(
     *,
     first_number: int,
     trial_ids: Collection[int],
+    with_params: bool,
 ) -> News:
-    """Return the trials from a number on, and how those with these ids ended, if they did."""
-    new = optuna.find_from(connection, study_id, first_number)
-    ended = optuna.read_ends(connection, study_id, trial_ids) if trial_ids else []
-    endings = results.read_endings(connection, study_id, [end.trial_id for end in ended])
+    """Return the trials from a number on, and how they or those with these ids ended."""
+    handles = optuna.find_from(connection, study_id, first_number)
+    new = [handle.trial_id for handle in handles]
+    params = optuna.read_params(connection, study_id, new) if with_params and new else {}
+    wanted = {*new, *trial_ids}
+    ended = optuna.read_ends(connection, study_id, wanted) if wanted else []
+    ids = [end.trial_id for end in ended]
+    endings = results.read_endings(connection, study_id, ids) if ids else {}
     return News(
-        new=tuple(read_trials(optuna, connection, study_id, new)) if new else (),
+        begun=tuple(make_begin(handle, params) for handle in handles),
         ended=tuple(make_end(end, endings.get(end.trial_id, Ending())) for end in ended),
     )
 

@@ -115,6 +115,10 @@ class SqliteDialect:
         with engine.connect().execution_options(**{_BEGIN: None}) as connection:
             yield connection
 
+    def sending(self, connection: sa.Connection) -> contextlib.AbstractContextManager[None]:
+        """Do nothing: nobody is waited for here."""
+        return contextlib.nullcontext()
+
     def insert_rows(
         self,
         connection: sa.Connection,

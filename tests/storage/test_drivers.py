@@ -1,6 +1,5 @@
 """What a Database promises to several drivers on one study."""
 
-import dataclasses
 import os
 import socket
 
@@ -18,11 +17,9 @@ def pause(handle, **rest):
 def read_numbers(bench, first_number, trial_ids=()):
     news = bench.database.read_news(bench.study_id, first_number=first_number, trial_ids=trial_ids)
     by_number = {trial.number: trial for trial in bench.trials()}
-    assert list(news.new) == [by_number[trial.number] for trial in news.new]
-    for end in news.ended:
-        record = by_number[end.number]
-        assert dataclasses.asdict(end).items() <= vars(record).items()
-    return [trial.number for trial in news.new], sorted(end.number for end in news.ended)
+    for told in (*news.begun, *news.ended):
+        assert vars(told).items() <= vars(by_number[told.number]).items()
+    return [begin.number for begin in news.begun], sorted(end.number for end in news.ended)
 
 
 def test_leases_are_counted_also_when_they_are_closed(bench):
@@ -50,12 +47,14 @@ def test_read_news_gives_later_trials_and_how_known_ones_ended(bench):
         ),
         TrialTell(trial_id=handles[7].trial_id, state="FAIL", outcome=Outcome.FAILED),
     )
-    assert read_numbers(bench, 0) == (list(range(9)), [])
-    assert read_numbers(bench, 7) == ([7, 8], [])
+    assert read_numbers(bench, 0) == (list(range(9)), [2, 6, 7])
+    assert read_numbers(bench, 7) == ([7, 8], [7])
     assert read_numbers(bench, 9) == ([], [])
     ids = {handles[number].trial_id for number in (8, 7, 6, 4, 2)}
     assert read_numbers(bench, 8, ids) == ([8], [2, 6, 7])
     assert read_numbers(bench, 99, ids) == ([], [2, 6, 7])
+    news = bench.database.read_news(bench.study_id, first_number=8, trial_ids=(), with_params=False)
+    assert [(begin.number, begin.params) for begin in news.begun] == [(8, {})]
 
 
 def test_read_news_knows_studies_apart(bench):
@@ -70,7 +69,7 @@ def test_read_news_knows_studies_apart(bench):
     assert read_numbers(bench, 3, [handles[0].trial_id]) == ([3, 4, 5], [4])
     ids = [handles[0].trial_id]
     news = bench.database.read_news(other.study_id, first_number=1, trial_ids=ids)
-    assert [trial.number for trial in news.new] == [1, 2]
+    assert [begin.number for begin in news.begun] == [1, 2]
     assert news.ended == ()
 
 
