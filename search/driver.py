@@ -81,7 +81,7 @@ def _make_ledger(run: Run, rungs: tuple[int, ...], *, already: int) -> Ledger:
     dimensions = spec.dimensions()
     space = SPACES[spec.space.name]
     lease_id = run.database.open_lease(run.study.study_id)
-    drivers_before = run.database.count_leases(run.study.study_id) - 1
+    drivers_before = run.database.count_leases(run.study.study_id, before=lease_id)
 
     def make_design(params: Mapping[str, Value]) -> Design:
         return to_design(space, dimensions, params)

@@ -179,9 +179,11 @@ class Database:
         """Say that the driver is done: what it left RUNNING may be taken over at once."""
         self._access.write(lambda change: leases.close_lease(change.connection, lease_id))
 
-    def count_leases(self, study_id: int) -> int:
-        """Return how many leases were ever opened on the study."""
-        return self._access.read(lambda connection: leases.count_leases(connection, study_id))
+    def count_leases(self, study_id: int, *, before: int | None = None) -> int:
+        """Return how many leases were ever opened on the study, or how many before one of them."""
+        return self._access.read(
+            lambda connection: leases.count_leases(connection, study_id, before)
+        )
 
     def request_stop(self, study_id: int) -> None:
         """Ask the drivers that work on the study now to stop; later ones are not asked."""

@@ -75,9 +75,11 @@ def is_stop_requested(connection: sa.Connection, lease_id: int) -> bool:
     return bool(connection.execute(query).scalar())
 
 
-def count_leases(connection: sa.Connection, study_id: int) -> int:
-    """Return how many leases were ever opened on a study."""
+def count_leases(connection: sa.Connection, study_id: int, before: int | None) -> int:
+    """Return how many leases were ever opened on a study, or how many before one of them."""
     query = sa.select(sa.func.count()).where(leases.c.study_id == study_id)
+    if before is not None:
+        query = query.where(leases.c.lease_id < before)
     return int(connection.execute(query).scalar_one())
 
 

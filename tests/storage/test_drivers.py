@@ -27,6 +27,10 @@ def test_leases_are_counted_also_when_they_are_closed(bench):
     bench.database.close_lease(bench.lease_id)
     bench.database.open_lease(bench.study_id)
     assert bench.database.count_leases(bench.study_id) == 2
+    later = bench.database.open_lease(bench.study_id)
+    bench.database.open_lease(bench.study_id)
+    assert bench.database.count_leases(bench.study_id, before=bench.lease_id) == 0
+    assert bench.database.count_leases(bench.study_id, before=later) == 2
     other = bench.database.create_study(
         name="other", spec="{}", digest="d", fingerprint="f", environment={}
     )
