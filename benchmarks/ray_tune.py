@@ -54,7 +54,9 @@ def compare(ours: dict[str, Any], theirs: dict[str, Any]) -> tuple[int, float]:
     shared = ours["values"].keys() & theirs["values"].keys()
     for number in shared:
         for name, value in ours["params"][number].items():
-            other = theirs["params"][number].get(name, theirs["params"][number].get(f"{name}_plus_1"))
+            other = theirs["params"][number].get(
+                name, theirs["params"][number].get(f"{name}_plus_1")
+            )
             if isinstance(value, float) and not math.isclose(value, other, rel_tol=1e-9):
                 sys.exit(f"trial {number} differs in {name}: {value} and {other}")
     return len(shared), max(abs(ours["values"][n] - theirs["values"][n]) for n in shared)

@@ -276,7 +276,10 @@ def describe(task: Task, *, warm_ups: int, spawned: float) -> dict[str, Any]:
     warm = ends[warm_ups - 1] if warm_ups else min(starts)
     return {
         "trials": len(trials),
-        "states": {state: sum(t.state.name == state for t in trials) for state in ("COMPLETE", "PRUNED", "FAIL")},
+        "states": {
+            state: sum(t.state.name == state for t in trials)
+            for state in ("COMPLETE", "PRUNED", "FAIL")
+        },
         "rate": 3600 * (len(trials) - warm_ups) / (ends[-1] - warm),
         "start_up_s": warm - spawned,
         "epochs": sum(trial.last_step or task.spec.recipe.epochs for trial in trials) / len(trials),

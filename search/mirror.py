@@ -15,9 +15,8 @@ from optuna.distributions import BaseDistribution
 from optuna.storages import BaseStorage
 from optuna.trial import FrozenTrial, TrialState
 
-from archloss.search.asking import PackSampler, RandomSampler, ask_many
+from archloss.search.asking import PackSampler, ask_many
 from archloss.search.memory import MemoryStorage, make_trial
-from archloss.search.planned import SequenceSampler
 from archloss.search.pruners import HalvingPruner
 from archloss.spaces.outcome import Outcome
 from archloss.storage.records import News, TrialBegin, TrialEnd, TrialHandle, TrialRecord
@@ -92,16 +91,19 @@ class Mirror:
     @property
     def needs_params(self) -> bool:
         """Say whether the sampler looks at the parameters of trials that it did not choose."""
-        return not isinstance(self._study.sampler, RandomSampler | SequenceSampler)
+        sampler = self._study.sampler
+        return not isinstance(sampler, PackSampler) or sampler.looks_at_others
 
     def load(self, records: Sequence[TrialRecord], *, running: Collection[int] = ()) -> None:
         """Take in what is new about these trials; those in `running` are this driver's."""
         for record in records:
             self._add(record)
+            mirrored = self._elsewhere.get(record.trial_id)
+            if mirrored is None:
+                continue
+            self._report_all(mirrored, record.intermediate)
             if record.trial_id in running:
-                mirrored = self._elsewhere.pop(record.trial_id)
-                self._report_all(mirrored, record)
-                self._running[record.trial_id] = mirrored
+                self._running[record.trial_id] = self._elsewhere.pop(record.trial_id)
             elif record.state in _FINISHED:
                 self._end(record)
 
@@ -165,6 +167,11 @@ class Mirror:
         if isinstance(self._pruner, HalvingPruner):
             self._pruner.report(mirrored.number, epoch=epoch, value=value)
 
+    def _report_all(self, mirrored: Mirrored, intermediate: Mapping[int, float]) -> None:
+        for epoch, value in intermediate.items():
+            if epoch not in mirrored.trial.intermediate_values:
+                self._report(mirrored, epoch, value)
+
     def _tell(self, trial: FrozenTrial, state: TrialState, value: float | None) -> None:
         """Do what `Study.tell` does, which also copies the trial deeply, to return it."""
         if state == TrialState.PRUNED and trial.last_step is not None:
@@ -200,14 +207,9 @@ class Mirror:
         mirrored = self._elsewhere.pop(end.trial_id, None)
         if mirrored is None:
             return
-        self._report_all(mirrored, end)
+        self._report_all(mirrored, end.intermediate)
         self._tell(mirrored.trial, *self._see(end.state, end.value, end.outcome))
         self._finished.add(end.trial_id)
-
-    def _report_all(self, mirrored: Mirrored, record: TrialRecord | TrialEnd) -> None:
-        for epoch, value in record.intermediate.items():
-            if epoch not in mirrored.trial.intermediate_values:
-                self._report(mirrored, epoch, value)
 
 
 def _create_quietly(

@@ -52,6 +52,7 @@ class SequenceSampler(PackSampler):
     """
 
     follows_a_list = True
+    looks_at_others = False
 
     def __init__(self, *, seed: int) -> None:
         super().__init__(seed=seed)

@@ -326,3 +326,20 @@ def test_ask_many_of_a_space_with_a_single_design_asks_for_nothing():
         for trial in study.trials:
             study.tell(trial.number, 0.0)
         assert [trial.params for trial in ask_many(study, 2, {})] == [{}, {}]
+
+
+@pytest.mark.parametrize("sampler", ["tpe", "qmc", "random", "grid"])
+def test_a_trial_that_optuna_asks_alone_is_drawn_from_the_whole_space(sampler):
+    spec = make_spec(sampler)
+    distributions = to_distributions(spec.dimensions())
+    study = make_study(spec)
+    params = [study.ask(distributions).params for _ in range(40)]
+    assert all(
+        distributions[k]._contains(distributions[k].to_internal_repr(v))
+        for point in params
+        for k, v in point.items()
+    )
+    assert {point["residual"] for point in params} == {False, True}
+    mixes = [point["ce_weight"] for point in params]
+    assert min(mixes) < 0.2
+    assert max(mixes) > 0.8
