@@ -1,4 +1,4 @@
-"""One contender of benchmarks/ray_tune.py, in a process of its own: run a study, write what it took.
+"""One contender of benchmarks/ray_tune.py, in a process of its own: run a study, say how it went.
 
     python benchmarks/ray_tune_sides.py SIDE FOLDER --trials 60 --width 32 --pruner none
 

@@ -26,10 +26,12 @@ class PackSampler(BaseSampler):
 
     A trial that is asked by Optuna alone is drawn at random. `first_number` is the number that
     the first trial of a pack will have in the database; a sampler that `follows_a_list` needs it
-    to be right, and must know of every trial that was started before.
+    to be right, and must know of every trial that was started before. One that does not look at
+    others needs no parameters of trials that it did not choose.
     """
 
     follows_a_list = False
+    looks_at_others = True
     first_number = 0
 
     def __init__(self, *, seed: int) -> None:
@@ -69,6 +71,8 @@ class PackSampler(BaseSampler):
 
 class RandomSampler(PackSampler):
     """Every design as likely as any other."""
+
+    looks_at_others = False
 
     def choose(self, study: Study, count: int, distributions: Distributions) -> list[Params]:
         """Return the parameters of `count` trials at random."""
