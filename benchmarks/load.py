@@ -4,9 +4,10 @@
 
 Both sides have the same designs (drawn at random), the same values at the same rungs, and the
 same server, which waits for its disk (`fsync`) at every commit. Ours runs whole drivers: leases,
-asks in packs, tells in packs, curves. Plain Optuna runs as many processes, each asking, reporting
-at every rung and telling, one trial after the other, for a shorter while: it is slower. The
-budget must come out exact, and no driver may see an error.
+asks in packs, tells in packs, curves. Plain Optuna runs several numbers of processes, each asking,
+reporting at every rung and telling, one trial after the other, for a shorter while: it is slower.
+Both are timed from when all processes are ready. The budget must come out exact, no design may be
+trained twice, and no driver may see an error.
 """
 
 import argparse
@@ -15,8 +16,7 @@ import os
 import sys
 import time
 from collections import Counter
-from collections.abc import Iterator
-from contextlib import contextmanager
+from multiprocessing.synchronize import Barrier
 
 import numpy as np
 import optuna
@@ -74,8 +74,8 @@ def train(pack: Pack) -> PackReport:
     return PackReport(reports=tuple(reports), seconds=0.0)
 
 
-def drive(url: str, spec_text: str) -> None:
-    """Work on the study to its budget."""
+def drive(barrier: Barrier, url: str, spec_text: str) -> None:
+    """Work on the study to its budget, once all are ready."""
     spec = Spec.from_json(spec_text)
     database = Database(url)
     run = Run(
@@ -85,16 +85,19 @@ def drive(url: str, spec_text: str) -> None:
         score=Score(objective="validation_error", penalty=0.9),
         jobs=Jobs(train=train),
     )
+    barrier.wait()
     run_study(run, InlineExecutor(), SilentObserver())
     database.close()
 
 
-def run_plain(url: str, spec_text: str, trials: int) -> None:
+def run_plain(barrier: Barrier, url: str, spec_text: str, trials: int) -> None:
     """Do the same with plain Optuna: ask, report at every rung, tell."""
     optuna.logging.set_verbosity(optuna.logging.ERROR)
     distributions = to_distributions(Spec.from_json(spec_text).dimensions())
     sampler = optuna.samplers.RandomSampler(seed=os.getpid())
     study = optuna.load_study(study_name="plain", storage=url, sampler=sampler)
+    study.get_trials()  # connects
+    barrier.wait()
     for _ in range(trials):
         trial = study.ask(distributions)
         for rung in RUNGS:
@@ -104,25 +107,41 @@ def run_plain(url: str, spec_text: str, trials: int) -> None:
         study.tell(trial, get_error(trial.number, RUNGS[-1]))
 
 
-@contextmanager
-def timed() -> Iterator[list[float]]:
-    """Give the seconds that the context lasted, once it is over."""
-    seconds: list[float] = []
-    started = time.monotonic()
-    yield seconds
-    seconds.append(time.monotonic() - started)
+def time_all(target, count: int, *arguments: object) -> float:
+    """Run a function in so many processes; return the seconds from when all are ready to the end.
 
-
-def run_all(target, arguments: list[tuple[object, ...]]) -> None:
-    """Run a function in so many processes at once; stop at an error in any of them."""
+    Stops at an error in any of them.
+    """
     context = multiprocessing.get_context("spawn")
-    processes = [context.Process(target=target, args=one) for one in arguments]
+    barrier = context.Barrier(count + 1)
+    processes = [context.Process(target=target, args=(barrier, *arguments)) for _ in range(count)]
     for process in processes:
         process.start()
+    barrier.wait()
+    started = time.monotonic()
     for process in processes:
         process.join()
     if any(process.exitcode for process in processes):
         sys.exit(f"exit codes: {Counter(process.exitcode for process in processes)}")
+    return time.monotonic() - started
+
+
+def run_ours(server: PostgresServer, spec: Spec, drivers: int) -> float:
+    """Return our trials per second; the budget must come out exact."""
+    url = server.create_database("ours")
+    database = Database(url)
+    study = database.create_study(
+        name="load", spec=spec.to_json(), digest=spec.digest(), fingerprint="f", environment={}
+    )
+    seconds = time_all(drive, drivers, url, spec.to_json())
+    counts = database.count_states(study.study_id)
+    assert counts == {"COMPLETE": spec.trials}, counts
+    trials = database.read_trials(study.study_id)
+    assert [trial.number for trial in trials] == list(range(len(trials)))
+    designs = {tuple(sorted(trial.params.items())) for trial in trials}
+    assert len(designs) == len(trials), "a design was trained twice"
+    database.close()
+    return len(trials) / seconds
 
 
 def main() -> None:
@@ -130,34 +149,29 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("--drivers", type=int, default=16)
     parser.add_argument("--trials", type=int, default=20_000)
-    parser.add_argument("--plain-trials", type=int, default=800)
+    parser.add_argument("--plain-trials", type=int, default=480)
+    parser.add_argument("--plain-processes", type=int, nargs="+", default=[2, 4, 8, 16])
     parser.add_argument("--pack", type=int, default=32)
     options = parser.parse_args()
     spec = make_spec(options.trials, options.pack)
     assert spec.search.list_rungs(spec.recipe.epochs) == RUNGS
+    optuna.logging.set_verbosity(optuna.logging.ERROR)
     with PostgresServer(durable=True) as server:
-        url = server.create_database("ours")
-        database = Database(url)
-        study = database.create_study(
-            name="load", spec=spec.to_json(), digest=spec.digest(), fingerprint="f", environment={}
+        own = run_ours(server, spec, options.drivers)
+        print(
+            "| what | processes | trials | trials/s | ours is quicker by |\n|---|---|---|---|---|"
         )
-        with timed() as ours:
-            run_all(drive, [(url, spec.to_json())] * options.drivers)
-        counts = database.count_states(study.study_id)
-        assert counts == {"COMPLETE": options.trials}, counts
-        numbers = [trial.number for trial in database.read_trials(study.study_id)]
-        assert numbers == list(range(options.trials))
-        database.close()
-        plain_url = server.create_database("plain")
-        optuna.logging.set_verbosity(optuna.logging.ERROR)
-        optuna.create_study(study_name="plain", storage=plain_url)
-        share = options.plain_trials // options.drivers
-        with timed() as theirs:
-            run_all(run_plain, [(plain_url, spec.to_json(), share)] * options.drivers)
-    own, plain = options.trials / ours[0], share * options.drivers / theirs[0]
-    print(f"| ours, {options.drivers} drivers | {options.trials} trials | {own:.0f} trials/s |")
-    print(f"| plain Optuna, as many processes | {share * options.drivers} | {plain:.1f} trials/s |")
-    print(f"ratio {own / plain:.1f}; budget exact, no error")
+        print(f"| archloss | {options.drivers} | {options.trials:,} | {own:.0f} | |", flush=True)
+        for count in options.plain_processes:
+            url = server.create_database(f"plain_{count}")
+            optuna.create_study(study_name="plain", storage=url)
+            share = options.plain_trials // count
+            seconds = time_all(run_plain, count, url, spec.to_json(), share)
+            rate = share * count / seconds
+            print(
+                f"| Optuna | {count} | {share * count} | {rate:.1f} | {own / rate:.1f} |",
+                flush=True,
+            )
 
 
 if __name__ == "__main__":

@@ -11,7 +11,7 @@ import pytest
 
 ROOT = Path(__file__).parents[2]
 CAMPAIGN = ROOT / "benchmarks" / "faults.py"
-FAULTS = 9
+FAULTS = 6
 
 
 @pytest.mark.timeout(300)
@@ -20,7 +20,7 @@ def test_study_is_exact_and_equals_undisturbed_training_after_random_faults():
     ended = subprocess.run(
         [
             *(sys.executable, str(CAMPAIGN), "--place", "local", "--seed", str(seed)),
-            *("--faults", str(FAULTS), "--trials", "48"),
+            *("--faults", str(FAULTS), "--trials", "32"),
         ],
         env={**os.environ, "PYTHONPATH": str(ROOT)},
         capture_output=True,
