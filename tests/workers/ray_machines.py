@@ -1,7 +1,8 @@
 """Ray nodes on this machine, on the loopback interface alone: one line in, one line out.
 
-The first argument is a folder. The first line out is the cluster's address. A line [cpus, gpus] adds a node with GPUs that exist in Ray's
-books alone; the answer is the processes that the node consists of. The end of input ends it.
+The first argument is a folder. The first line out is the cluster's address. A line [cpus, gpus]
+adds a node with GPUs that exist in Ray's books alone; the answer is the processes that the node
+consists of. The end of input ends it.
 """
 
 import json
