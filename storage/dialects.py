@@ -134,11 +134,11 @@ def get_dialect(held: URL | sa.Engine | sa.Connection) -> Dialect:
 def lock_study(
     connection: sa.Connection, studies: sa.FromClause, study_id: int, *, alone: bool
 ) -> bool:
-    """Lock Optuna's row of the study until the transaction ends; return whether there is one.
+    """Lock a study's row until the transaction ends; return whether there is one.
 
-    The lock is Optuna's own, under which trials get their numbers. Not `alone`, it keeps out
-    those alone that are alone. SQLite ignores FOR UPDATE: there the transaction holds the whole
-    database.
+    On the row in Optuna's table the lock is Optuna's own, under which trials get their numbers.
+    Not `alone`, it keeps out those alone that are alone. SQLite ignores FOR UPDATE: there the
+    transaction holds the whole database.
     """
     query = sa.select(studies.c.study_id).where(studies.c.study_id == study_id)
     query = query.with_for_update(read=not alone, key_share=not alone)

@@ -10,7 +10,12 @@ from typing import Any
 import psutil
 import sqlalchemy as sa
 
-from archloss.storage.dialects import get_dialect, read_clock_s, read_up_since_s
+from archloss.storage.dialects import (
+    get_dialect,
+    lock_study,
+    read_clock_s,
+    read_up_since_s,
+)
 from archloss.storage.tables import leases, studies
 
 LEASE_TIMEOUT_S = 60.0
@@ -19,7 +24,12 @@ _SAME_START_S = 5.0
 
 
 def open_lease(connection: sa.Connection, study_id: int, token: str) -> int:
-    """Insert a lease of this process."""
+    """Insert a lease of this process.
+
+    One is opened at a time on a study, so that all with a smaller id can be seen: drivers that
+    start together must not take each other's place.
+    """
+    lock_study(connection, studies, study_id, alone=True)
     now = read_clock_s(connection)
     row = {
         "study_id": study_id,

@@ -2,10 +2,12 @@
 
 import os
 import socket
+import threading
 
 import pytest
 
 from archloss.spaces.outcome import Outcome
+from archloss.storage import leases
 from archloss.storage.errors import StudyMovedError, StudyNotFoundError
 from archloss.storage.records import TrialTell
 
@@ -34,6 +36,23 @@ def test_leases_are_counted_also_when_they_are_closed(bench):
         name="other", spec="{}", digest="d", fingerprint="f", environment={}
     )
     assert bench.database.count_leases(other.study_id) == 0
+
+
+def test_leases_are_opened_one_after_another(bench):
+    """A driver that starts beside another must count it as one before it, or as none."""
+    opened = []
+    later = threading.Thread(
+        target=lambda: opened.append(bench.database.open_lease(bench.study_id))
+    )
+    access = bench.database._access
+    with access.dialect.writing(access.engine) as connection:
+        first = leases.open_lease(connection, bench.study_id, "token")
+        later.start()
+        later.join(timeout=0.3)
+        assert not opened
+    later.join()
+    assert bench.database.count_leases(bench.study_id, before=first) == 1
+    assert bench.database.count_leases(bench.study_id, before=opened[0]) == 2
 
 
 def test_read_news_gives_later_trials_and_how_known_ones_ended(bench):
