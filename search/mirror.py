@@ -37,11 +37,6 @@ class Mirrored:
     number: int
     trial: FrozenTrial
 
-    @property
-    def id(self) -> int:
-        """Return the trial's id in the copy: MemoryStorage's ids are numbers."""
-        return self.trial.number
-
 
 class Mirror:
     """A copy of one study: what is in the database, and what this driver is about to write."""
@@ -163,7 +158,7 @@ class Mirror:
         )
 
     def _report(self, mirrored: Mirrored, epoch: int, value: float) -> None:
-        self._storage.set_trial_intermediate_value(mirrored.id, epoch, value)
+        mirrored.trial.intermediate_values[epoch] = value  # the trial in the storage is this one
         if isinstance(self._pruner, HalvingPruner):
             self._pruner.report(mirrored.number, epoch=epoch, value=value)
 

@@ -32,6 +32,7 @@ from archloss.storage.records import TrialHandle, TrialStart, TrialStateName, Tr
 
 KNOWN_REVISION = "v3.2.0.a"
 _FIRST_BLOCK = 64
+_FINITE = "FINITE"
 
 _KNOWN_COLUMNS = {
     "StudyModel": "study_id study_name",
@@ -458,13 +459,13 @@ class BulkOptunaTables:
     ) -> dict[int, float]:
         kind = self._models.TrialValueModel
         table = self._table["TrialValueModel"].c
-        query = sa.select(table.trial_id, table.value, table.value_type)
+        query = sa.select(table.trial_id, table.value, _as_text(table.value_type))
         query = query.where(table.objective == 0)
         return {
-            trial_id: kind.stored_repr_to_value(value, value_type)
-            for trial_id, value, value_type in self._read_table(
-                connection, query, study_id, trial_ids
-            )
+            trial_id: value
+            if name == _FINITE
+            else kind.stored_repr_to_value(value, kind.TrialValueType[name])
+            for trial_id, value, name in self._read_table(connection, query, study_id, trial_ids)
         }
 
     def _read_intermediates(
@@ -473,15 +474,24 @@ class BulkOptunaTables:
         kind = self._models.TrialIntermediateValueModel
         table = self._table["TrialIntermediateValueModel"].c
         query = sa.select(
-            table.trial_id, table.step, table.intermediate_value, table.intermediate_value_type
+            table.trial_id,
+            table.step,
+            table.intermediate_value,
+            _as_text(table.intermediate_value_type),
         ).order_by(table.step)
         found: dict[int, dict[int, float]] = {}
         rows = self._read_table(connection, query, study_id, trial_ids)
-        for trial_id, step, value, value_type in rows:
-            found.setdefault(trial_id, {})[step] = kind.stored_repr_to_intermediate_value(
-                value, value_type
-            )
+        for trial_id, step, value, name in rows:
+            if name != _FINITE:
+                value_type = kind.TrialIntermediateValueType[name]
+                value = kind.stored_repr_to_intermediate_value(value, value_type)
+            found.setdefault(trial_id, {})[step] = value
         return found
+
+
+def _as_text(column: sa.ColumnElement[Any]) -> sa.ColumnElement[str]:
+    """Return an enumeration's column as the names in it, which are quicker to read."""
+    return sa.type_coerce(column, sa.String)
 
 
 @functools.lru_cache(maxsize=1024)

@@ -5,7 +5,7 @@ import enum
 import functools
 import json
 import math
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from typing import Any
 
 import sqlalchemy as sa
@@ -76,6 +76,25 @@ _REASONS = {
     "refused": "Start the server, or correct the host and the port in the URL",
     "timeout": "Look whether the server runs, and whether a firewall is in between",
 }
+
+
+class _Ids(sa.types.UserDefinedType[Collection[int]]):
+    """Whole numbers as one array, written out here: psycopg takes many times as long.
+
+    The parameter itself is the array, not a text that is made into one: so it is known when the
+    statement is planned, and not searched from one end for each row.
+    """
+
+    cache_ok = True
+    render_bind_cast = True
+
+    def get_col_spec(self, **_: object) -> str:
+        """Return what the parameter is cast to."""
+        return "INTEGER[]"
+
+    def bind_processor(self, dialect: sa.Dialect) -> Callable[[Collection[int]], str]:
+        """Return what writes the numbers out."""
+        return lambda ids: f"{{{','.join(map(str, ids))}}}"
 
 
 class PostgresDialect:
@@ -199,11 +218,9 @@ class PostgresDialect:
     ) -> sa.ColumnElement[bool]:
         """Return the condition that a column holds one of these ids, which go as one array.
 
-        So the statement is the same for any number of them. (As an array: made from a text, it
-        would not be known when the statement is planned, and searched from one end for each row.)
+        So the statement is the same for any number of them.
         """
-        array = sa.bindparam(None, sorted(ids), type_=postgresql.ARRAY(sa.Integer))
-        return column == sa.func.any(array)
+        return column == sa.func.any(sa.bindparam(None, sorted(ids), type_=_Ids()))
 
     def get_clock(self) -> sa.ColumnElement[float]:
         """Return the server's time in seconds since 1970."""
