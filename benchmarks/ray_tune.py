@@ -46,6 +46,8 @@ def run_side(side: str, *, trials: int, width: int) -> dict[str, Any]:
         if ended.returncode:
             sys.exit(f"{side} ended with {ended.returncode}: {log.read_text()[-3000:]}")
         outcome: dict[str, Any] = json.loads(Path(folder, "outcome.json").read_text())
+        if outcome["states"]["COMPLETE"] != outcome["trials"]:
+            sys.exit(f"{side} has failed trials: {outcome['states']}; {log.read_text()[-3000:]}")
     return outcome
 
 

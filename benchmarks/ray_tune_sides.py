@@ -138,6 +138,7 @@ def run_tune(task: Task, settings: Sequence[str]) -> int:
             grace_period=task.rungs[0],
             reduction_factor=task.spec.search.reduction_factor,
         )
+    no_checkpoints = tune.CheckpointConfig(checkpoint_at_end=False)
     tuner = tune.Tuner(
         trainable,
         param_space=make_param_space(dimensions),
@@ -157,6 +158,7 @@ def run_tune(task: Task, settings: Sequence[str]) -> int:
             name="tune",
             storage_path=str(task.folder),
             **({"verbose": 0} if "quiet" in settings else {}),
+            **({"checkpoint_config": no_checkpoints} if "rungs" in settings else {}),
         ),
     )
     tuner.fit()
