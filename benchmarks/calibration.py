@@ -1,0 +1,252 @@
+"""How often the answer is right: coverage of its intervals and rates of false verdicts.
+
+    python benchmarks/calibration.py run --trials 100 300 --repetitions 200 --out results.jsonl
+    python benchmarks/calibration.py show results.jsonl
+
+Each repetition draws trials from a surface whose truth is known (benchmarks/surfaces.py), with a
+sampler at work on its noisy errors, and answers as `archloss report` does. `run` leaves out what
+the file has already, so that it can be stopped and gone on with.
+"""
+
+import argparse
+import json
+import multiprocessing
+import os
+import time
+from collections import defaultdict
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+os.environ.setdefault("OMP_NUM_THREADS", "1")  # a process per core, and no more threads
+
+import numpy as np
+import optuna
+from optuna.distributions import (
+    BaseDistribution,
+    CategoricalDistribution,
+    FloatDistribution,
+    IntDistribution,
+)
+from surfaces import AXES, DEPTH, MIX, PENALTY, RESIDUAL, TRUTHS, Truth
+
+from archloss.search.analysis.answer import answer
+from archloss.search.analysis.axes import Category
+from archloss.search.analysis.basis import Roles
+from archloss.search.analysis.trials import Kind, Trials
+from archloss.search.analysis.verdict import Interval, Verdict
+from archloss.search.asking import RandomSampler, ask_many
+from archloss.search.batch_tpe import BatchTPESampler
+from archloss.search.memory import MemoryStorage
+from archloss.search.planned import SequenceSampler
+
+BOUND = 0.005
+PACK = 32
+ROLES = Roles(context=DEPTH, choice=MIX, by=RESIDUAL)
+SAMPLERS = {
+    "random": lambda seed: RandomSampler(seed=seed),
+    "qmc": lambda seed: SequenceSampler(seed=seed),
+    "tpe": lambda seed: BatchTPESampler(startup_trials=20, candidates=24, seed=seed),
+}
+Cell = tuple[str, str, int, int]
+
+
+def make_space() -> dict[str, BaseDistribution]:
+    """Return the surfaces' axes as Optuna's distributions."""
+    space: dict[str, BaseDistribution] = {}
+    for axis in AXES:
+        if isinstance(axis, Category):
+            space[axis.name] = CategoricalDistribution(axis.levels)
+        elif axis.whole:
+            space[axis.name] = IntDistribution(int(axis.low), int(axis.high), log=axis.log)
+        else:
+            space[axis.name] = FloatDistribution(axis.low, axis.high, log=axis.log)
+    return space
+
+
+def encode(params: Iterable[dict[str, Any]]) -> np.ndarray:
+    """Return trials' parameters as places on AXES."""
+    rows = list(params)
+    columns = []
+    for axis in AXES:
+        values = [row[axis.name] for row in rows]
+        columns.append(
+            axis.encode(values)
+            if isinstance(axis, Category)
+            else axis.encode(np.array(values, dtype=float))
+        )
+    return np.stack(columns, axis=1)
+
+
+def draw_trials(truth: Truth, sampler: str, count: int, seed: int) -> Trials:
+    """Run a study of the surface, in packs, and return its trials."""
+    random = np.random.default_rng([seed, 1])
+    study = optuna.create_study(storage=MemoryStorage(), sampler=SAMPLERS[sampler](seed))
+    space = make_space()
+    points, values, diverged = [], [], []
+    while len(points) < count:
+        asked = ask_many(study, min(PACK, count - len(points)), space)
+        places = encode(trial.params for trial in asked)
+        errors, broke = truth.draw(places, random)
+        for trial, error in zip(asked, errors, strict=True):
+            study.tell(trial.number, error)
+        points += list(places)
+        values += list(errors)
+        diverged += list(broke)
+    broke = np.array(diverged)
+    return Trials(
+        axes=AXES,
+        roles=ROLES,
+        points=np.array(points),
+        kinds=np.where(broke, Kind.DIVERGED.value, Kind.COMPLETED.value),
+        values=np.where(broke, np.nan, values),
+        early=np.zeros((count, 0)),
+        rungs=(),
+        penalty=PENALTY,
+        sampler=sampler,
+    )
+
+
+def covers(interval: Interval, low: float, high: float) -> bool:
+    """Say whether an interval reaches into what is true."""
+    return interval.low <= high and interval.high >= low
+
+
+def check(cell: Cell) -> dict[str, Any]:
+    """Return what one repetition got right."""
+    name, sampler, count, seed = cell
+    truth = TRUTHS[name]
+    optuna.logging.set_verbosity(optuna.logging.ERROR)
+    trials = draw_trials(truth, sampler, count, seed)
+    started = time.perf_counter()
+    found = answer(trials, bound=BOUND, seed=seed)
+    seconds = time.perf_counter() - started
+    depths = AXES[DEPTH].encode(np.array(found.contexts))
+    mixes = np.linspace(0, 1, 201)
+    profile = truth.get_profile(depths, mixes)
+    step = found.choices[1] - found.choices[0]
+    levels = []
+    for level, g in zip(found.levels, profile, strict=True):
+        lowest = [mixes[row <= row.min() + 1e-9] for row in g]
+        cost = float(g.mean(axis=0).min() - g.min(axis=1).mean())
+        best = [
+            covers(b.choice, t.min() - step / 2, t.max() + step / 2)
+            for b, t in zip(level.bests, lowest, strict=True)
+        ]
+        error = [
+            covers(b.objective, row.min(), row.min()) for b, row in zip(level.bests, g, strict=True)
+        ]
+        levels.append(
+            {
+                "best": float(np.mean(best)),
+                "error": float(np.mean(error)),
+                "width": float(np.mean([b.choice.high - b.choice.low for b in level.bests])),
+                "off": float(
+                    np.mean(
+                        [
+                            np.abs(t - b.choice.estimate).min()
+                            for b, t in zip(level.bests, lowest, strict=True)
+                        ]
+                    )
+                ),
+                "change": covers(
+                    level.change,
+                    lowest[-1].min() - lowest[0].max() - step,
+                    lowest[-1].max() - lowest[0].min() + step,
+                ),
+                "cost": covers(level.cost, cost, cost),
+                "estimate": level.cost.estimate,
+                "true": cost,
+                "verdict": level.verdict.name,
+            }
+        )
+    return {"cell": cell, "seconds": seconds, "verdict": found.verdict.name, "levels": levels}
+
+
+def run(options: argparse.Namespace) -> None:
+    """Add repetitions to the file."""
+    path: Path = options.out
+    known = set()
+    if path.exists():
+        known = {tuple(json.loads(line)["cell"]) for line in path.read_text().splitlines()}
+    cells = [
+        (name, sampler, count, seed)
+        for seed in range(options.repetitions)
+        for count in options.trials
+        for sampler in options.samplers
+        for name in options.surfaces
+    ]
+    left = [cell for cell in cells if cell not in known]
+    context = multiprocessing.get_context("spawn")
+    with context.Pool(options.jobs) as pool, path.open("a") as file:
+        for result in pool.imap_unordered(check, left, chunksize=4):
+            file.write(json.dumps(result) + "\n")
+            file.flush()
+
+
+def show(options: argparse.Namespace) -> None:
+    """Print a row for each cell: percentages over repetitions, and over both levels."""
+    cells: dict[tuple[str, str, int], list[dict[str, Any]]] = defaultdict(list)
+    for line in options.file.read_text().splitlines():
+        result = json.loads(line)
+        cells[tuple(result["cell"][:3])].append(result)
+    print(
+        "| surface | sampler | trials | repetitions | true cost | estimate | best covered | width | off "
+        "| error covered | change covered | cost covered | interaction | none | false | seconds |"
+    )
+    print("|" + "---|" * 16)
+    for (name, sampler, count), results in sorted(
+        cells.items(), key=lambda item: (list(TRUTHS).index(item[0][0]), item[0][1:])
+    ):
+        levels = [level for result in results for level in result["levels"]]
+        mean = {
+            key: np.mean([level[key] for level in levels])
+            for key in ("best", "error", "width", "off", "change", "cost", "estimate", "true")
+        }
+        says = {
+            verdict: np.mean([result["verdict"] == verdict.name for result in results])
+            for verdict in Verdict
+        }
+        false = np.mean([is_false(result) for result in results])
+        print(
+            f"| {name} | {sampler} | {count:,} | {len(results)} | {100 * mean['true']:.2f} "
+            f"| {100 * mean['estimate']:.2f} | {mean['best']:.1%} | {mean['width']:.2f} "
+            f"| {mean['off']:.2f} | {mean['error']:.1%} | {mean['change']:.1%} | {mean['cost']:.1%} "
+            f"| {says[Verdict.INTERACTION]:.0%} | {says[Verdict.NONE]:.0%} | {false:.1%} "
+            f"| {np.median([result['seconds'] for result in results]):.1f} |"
+        )
+
+
+def is_false(result: dict[str, Any]) -> bool:
+    """Say whether the verdict is one of the two that must not be.
+
+    "Interaction" where one mix costs less than the bound in all kinds of networks, and "none"
+    where it costs more than twice the bound in one.
+    """
+    costs = [level["true"] for level in result["levels"]]
+    if result["verdict"] == Verdict.INTERACTION.name:
+        return max(costs) < BOUND
+    return result["verdict"] == Verdict.NONE.name and max(costs) > 2 * BOUND
+
+
+def main() -> None:
+    """Run or show."""
+    parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n")[0])
+    commands = parser.add_subparsers(required=True)
+    runs = commands.add_parser("run", help="add repetitions to a file")
+    runs.add_argument("--surfaces", nargs="+", default=list(TRUTHS), choices=list(TRUTHS))
+    runs.add_argument("--samplers", nargs="+", default=list(SAMPLERS), choices=list(SAMPLERS))
+    runs.add_argument("--trials", type=int, nargs="+", default=[100, 300, 1000])
+    runs.add_argument("--repetitions", type=int, default=200)
+    runs.add_argument("--jobs", type=int, default=2)
+    runs.add_argument("--out", type=Path, required=True)
+    runs.set_defaults(do=run)
+    shows = commands.add_parser("show", help="print the table of a file")
+    shows.add_argument("file", type=Path)
+    shows.set_defaults(do=show)
+    options = parser.parse_args()
+    options.do(options)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,292 @@
+"""From trials to the answer: where the best choice lies in each context, and whether it matters."""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from archloss.search.analysis.axes import Array, Category, Numeric
+from archloss.search.analysis.profile import Profile, draw_profile
+from archloss.search.analysis.surface import Surface, fit_surface
+from archloss.search.analysis.trials import Kind, Trials
+from archloss.search.analysis.verdict import (
+    Cost,
+    Interval,
+    Verdict,
+    estimate_best,
+    estimate_cost,
+)
+from archloss.spaces.dimensions import Value
+from archloss.spaces.errors import ArchlossError
+
+ERROR_RATE = 0.05
+"""The chance of a wrong verdict to either side, over all levels of `by` together."""
+_MOST_CONTEXTS = 10
+_CHOICES = 41
+_FEWEST_TRIALS = 40
+_FEWEST_PER_LEVEL = 20
+_FEWEST_CONTEXTS, _FEWEST_CHOICES = 3, 4
+_BEST_SHARE = 20
+_MOST_TIMES = 20
+
+
+class AnalysisError(ArchlossError):
+    """The trials cannot answer the question; the message says why, and what would."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Best:
+    """The best choice in one context, and the expected objective there."""
+
+    context: float
+    choice: Interval
+    objective: Interval
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class LevelAnswer:
+    """The answer for one level of `by`; `level` is None where there is no `by`.
+
+    `change` is the best choice's in the last context less that in the first, and `cost` the mean
+    objective of one choice for all contexts less that of each context's own. `common` is that one
+    choice. `profile` `[U, M]` is the lowest expected objective at each context and choice, from
+    `profile_low` to `profile_high`.
+    """
+
+    level: Value | None
+    bests: tuple[Best, ...]
+    change: Interval
+    cost: Interval
+    common: float
+    verdict: Verdict
+    profile: Array
+    profile_low: Array
+    profile_high: Array
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Answer:
+    """Does the best choice depend on the context? `bound` is the smallest cost that matters.
+
+    `more_trials` is about how many more would decide; None where the verdict is out, infinite
+    where it is too near the bound to say.
+    """
+
+    context: str
+    choice: str
+    by: str | None
+    contexts: tuple[float, ...]
+    choices: tuple[float, ...]
+    levels: tuple[LevelAnswer, ...]
+    verdict: Verdict
+    bound: float
+    more_trials: float | None
+    completed: int
+    diverged: int
+    pruned: int
+    sampler: str | None
+    caveats: tuple[str, ...] = field(default=())
+
+
+def answer(trials: Trials, *, bound: float, seed: int = 0) -> Answer:
+    """Return the answer to the question that the trials' roles put.
+
+    Raises AnalysisError where the trials are too few, or cover too little.
+    """
+    check_trials(trials)
+    random = np.random.default_rng(seed)
+    surface = fit_surface(trials, random=random)
+    profile = profile_surface(trials, surface)
+    axis, choice_axis = _get_question(trials)
+    contexts, choices = axis.decode(profile.contexts), choice_axis.decode(profile.choices)
+    names = [None] if trials.roles.by is None else list(_get_levels(trials))
+    costs = [estimate_cost(profile.draws[:, level]) for level in range(len(names))]
+    levels = tuple(
+        _answer_level(
+            profile.draws[:, index],
+            level=level,
+            cost=costs[index],
+            contexts=contexts,
+            choices=choices,
+            bound=bound,
+            share=ERROR_RATE / len(names),
+        )
+        for index, level in enumerate(names)
+    )
+    verdict = _combine([level.verdict for level in levels])
+    usable = trials.count(Kind.COMPLETED) + trials.count(Kind.PRUNED)
+    return Answer(
+        context=axis.name,
+        choice=choice_axis.name,
+        by=None if trials.roles.by is None else trials.axes[trials.roles.by].name,
+        contexts=tuple(contexts),
+        choices=tuple(choices),
+        levels=levels,
+        verdict=verdict,
+        bound=bound,
+        more_trials=_guess_more(costs, levels, bound, usable)
+        if verdict is Verdict.UNDECIDED
+        else None,
+        completed=trials.count(Kind.COMPLETED),
+        diverged=trials.count(Kind.DIVERGED),
+        pruned=trials.count(Kind.PRUNED),
+        sampler=trials.sampler,
+        caveats=_find_caveats(trials, surface),
+    )
+
+
+def check_trials(trials: Trials) -> None:
+    """Raise AnalysisError where the trials cannot answer, with the reason and the way out."""
+    context, choice = _get_question(trials)
+    completed = trials.find(Kind.COMPLETED)
+    if not completed.any() and trials.count(Kind.DIVERGED):
+        raise AnalysisError(
+            f"all {trials.count(Kind.DIVERGED)} finished trials diverged: lower the learning rates "
+            "of the search, and launch again"
+        )
+    if completed.sum() < _FEWEST_TRIALS:
+        raise AnalysisError(
+            f"at least {_FEWEST_TRIALS} trials must have been trained to the end, but "
+            f"{int(completed.sum())} were: let the study go on"
+        )
+    for axis, index, fewest in (
+        (context, trials.roles.context, _FEWEST_CONTEXTS),
+        (choice, trials.roles.choice, _FEWEST_CHOICES),
+    ):
+        tried = len(np.unique(trials.points[completed, index]))
+        if tried < fewest:
+            raise AnalysisError(
+                f"{axis.name} must have at least {fewest} values among the trials that were "
+                f"trained to the end, but has {tried}: search over it"
+            )
+    if np.ptp(trials.values[completed]) == 0.0:
+        raise AnalysisError(
+            "the trials must differ in what they reached, but all that were trained to the end "
+            f"have {trials.values[completed][0]:.4g}: nothing can be compared"
+        )
+    if trials.roles.by is not None:
+        counts = np.bincount(
+            trials.points[completed, trials.roles.by].astype(int),
+            minlength=len(_get_levels(trials)),
+        )
+        name = trials.axes[trials.roles.by].name
+        for level, count in zip(_get_levels(trials), counts, strict=True):
+            if count < _FEWEST_PER_LEVEL:
+                raise AnalysisError(
+                    f"each {name} must have at least {_FEWEST_PER_LEVEL} trials that were trained "
+                    f"to the end, but {name} = {level} has {count}: let the study go on, or look "
+                    "at the others alone"
+                )
+
+
+def profile_surface(trials: Trials, surface: Surface) -> Profile:
+    """Return the profile at up to ten contexts and over all choices that were tried."""
+    context, choice = _get_question(trials)
+    known = trials.find(Kind.COMPLETED)
+    order = np.argsort(trials.values[known])
+    good = trials.points[known][order[: max(3, len(order) // _BEST_SHARE)]]
+    middle = np.array([0.0 if isinstance(axis, Category) else 0.5 for axis in trials.axes])
+    ranges = [
+        (float(trials.points[known, axis].min()), float(trials.points[known, axis].max()))
+        for axis in range(len(trials.axes))
+    ]
+    return draw_profile(
+        surface,
+        trials.axes,
+        trials.roles,
+        contexts=_choose_contexts(context, *ranges[trials.roles.context]),
+        choices=np.linspace(*ranges[trials.roles.choice], _CHOICES),
+        ranges=ranges,
+        starts=np.stack([middle, good[0]]),
+    )
+
+
+def _choose_contexts(axis: Numeric, low: float, high: float) -> Array:
+    """Return up to ten places from `low` to `high`, of whole numbers if the axis has only these."""
+    places = np.linspace(low, high, _MOST_CONTEXTS)
+    if not axis.whole:
+        return places
+    return axis.encode(np.unique(axis.decode(places)))
+
+
+def _answer_level(
+    draws: Array,
+    *,
+    level: Value | None,
+    cost: Cost,
+    contexts: Array,
+    choices: Array,
+    bound: float,
+    share: float,
+) -> LevelAnswer:
+    bests, objectives, change = estimate_best(draws, choices)
+    mean = draws.mean(axis=0)
+    low, high = np.quantile(draws, [0.025, 0.975], axis=0)
+    return LevelAnswer(
+        level=level,
+        bests=tuple(
+            Best(context=float(context), choice=best, objective=objective)
+            for context, best, objective in zip(contexts, bests, objectives, strict=True)
+        ),
+        change=change,
+        cost=cost.interval,
+        common=float(choices[mean.mean(axis=0).argmin()]),
+        verdict=cost.judge(bound, share=share),
+        profile=mean,
+        profile_low=low,
+        profile_high=high,
+    )
+
+
+def _combine(verdicts: Sequence[Verdict]) -> Verdict:
+    """Return the verdict over all levels: one interaction is enough, no interaction takes all."""
+    if Verdict.INTERACTION in verdicts:
+        return Verdict.INTERACTION
+    return Verdict.NONE if set(verdicts) == {Verdict.NONE} else Verdict.UNDECIDED
+
+
+def _guess_more(
+    costs: Sequence[Cost], levels: Sequence[LevelAnswer], bound: float, trials: int
+) -> float:
+    """Return about how many more trials decide, where intervals shrink as one over the root."""
+    needed = []
+    for cost, level in zip(costs, levels, strict=True):
+        if level.verdict is not Verdict.UNDECIDED:
+            continue
+        interval = cost.interval
+        room = abs(interval.estimate - bound)
+        far = interval.high if interval.estimate < bound else interval.low
+        reach = abs(far - interval.estimate)
+        times = (reach / room) ** 2 if room > 0 else math.inf
+        needed.append(trials * max(times - 1, 0.1) if times <= _MOST_TIMES else math.inf)
+    return float(np.ceil(max(needed))) if max(needed) < math.inf else math.inf
+
+
+def _find_caveats(trials: Trials, surface: Surface) -> tuple[str, ...]:
+    caveats = []
+    if trials.sampler not in ("random", "qmc", "grid", "profile", None):
+        caveats.append(
+            f"The designs were chosen by the sampler {trials.sampler!r}, which looks where errors "
+            "are low: far from there, and at contexts that it left early, intervals are wide."
+        )
+    if surface.dropped:
+        caveats.append(
+            f"{surface.dropped} pruned trials were left out: too few others went on from where "
+            "they stopped to tell how they would have ended."
+        )
+    return tuple(caveats)
+
+
+def _get_question(trials: Trials) -> tuple[Numeric, Numeric]:
+    context, choice = trials.axes[trials.roles.context], trials.axes[trials.roles.choice]
+    assert isinstance(context, Numeric)
+    assert isinstance(choice, Numeric)
+    return context, choice
+
+
+def _get_levels(trials: Trials) -> tuple[Value, ...]:
+    assert trials.roles.by is not None
+    axis = trials.axes[trials.roles.by]
+    assert isinstance(axis, Category)
+    return axis.levels

@@ -1,0 +1,134 @@
+"""What an error surface is made of: orthonormal functions of one, two and three axes.
+
+Along a number's axis these are Legendre polynomials, and along a category's the contrasts of its
+levels; a function of several axes is a product. All have mean 0 and variance 1 where the axes are
+independent and uniform, so that the surface's variance is the sum of its squared weights, and
+each group of functions is one term of its functional analysis of variance (Sobol 1993).
+
+N point, D axis, P function, G term.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from archloss.search.analysis.axes import Array, Axis, Category
+
+_CHOICE, _CONTEXT, _OTHER = 8, 6, 5
+
+
+@dataclass(frozen=True, kw_only=True)
+class Roles:
+    """Which axes the question is about, by index.
+
+    How does the best `choice` move with `context`, and is it the same for all levels of `by`?
+    """
+
+    context: int
+    choice: int
+    by: int | None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Term:
+    """The functions of some axes together: up to `degrees` along each."""
+
+    axes: tuple[int, ...]
+    degrees: tuple[int, ...]
+
+
+class Basis:
+    """The functions of a surface, in the order of their terms.
+
+    `powers` `[P, D]` is how far each function is above the simplest of its term along each axis.
+    """
+
+    def __init__(self, axes: Sequence[Axis], terms: Sequence[Term]) -> None:
+        self.axes = tuple(axes)
+        self.terms = tuple(terms)
+        steps = [np.array(list(np.ndindex(*term.degrees))) for term in terms]
+        self.groups = np.repeat(np.arange(len(terms)), [len(step) for step in steps])
+        self.powers = np.zeros((len(self.groups), len(axes)))
+        for group, (term, step) in enumerate(zip(terms, steps, strict=True)):
+            for place, axis in enumerate(term.axes):
+                if not isinstance(axes[axis], Category):
+                    self.powers[self.groups == group, axis] = step[:, place]
+        self._deepest = [
+            max((t.degrees[t.axes.index(axis)] for t in terms if axis in t.axes), default=0)
+            for axis in range(len(axes))
+        ]
+
+    def evaluate(self, points: Array) -> Array:
+        """Return the functions' values `[N, P]` at points `[N, D]`."""
+        columns = [
+            _evaluate_axis(axis, points[:, index], self._deepest[index])
+            for index, axis in enumerate(self.axes)
+        ]
+        parts = []
+        for term in self.terms:
+            part = np.ones((len(points), 1))
+            for axis, degree in zip(term.axes, term.degrees, strict=True):
+                part = part[:, :, None] * columns[axis][:, None, :degree]
+                part = part.reshape(len(points), -1)
+            parts.append(part)
+        return np.concatenate(parts, axis=1)
+
+
+def make_basis(axes: Sequence[Axis], distinct: Sequence[int], roles: Roles) -> Basis:
+    """Return the basis for axes of which `distinct` values each were tried.
+
+    The axes of the question have the finest functions, and only they have one of three axes.
+    """
+    most = [
+        len(axis.levels) - 1 if isinstance(axis, Category) else max(count - 1, 1)
+        for axis, count in zip(axes, distinct, strict=True)
+    ]
+
+    def make(*parts: tuple[int, int]) -> Term:
+        degrees = tuple(
+            most[axis] if isinstance(axes[axis], Category) else min(degree, most[axis])
+            for axis, degree in parts
+        )
+        return Term(axes=tuple(axis for axis, _ in parts), degrees=degrees)
+
+    context, choice, by = roles.context, roles.choice, roles.by
+    others = [axis for axis in range(len(axes)) if axis not in (context, choice, by)]
+    terms = [make((context, _CONTEXT)), make((choice, _CHOICE))]
+    terms += [make((other, _OTHER)) for other in others]
+    terms += [make((context, 4), (choice, 6))]
+    terms += [make((axis, 3), (other, 3)) for axis in (context, choice) for other in others]
+    terms += [
+        make((one, 2), (two, 2)) for place, one in enumerate(others) for two in others[:place]
+    ]
+    if by is not None:
+        terms += [make((by, 1)), make((context, 4), (by, 1)), make((choice, 6), (by, 1))]
+        terms += [make((other, 3), (by, 1)) for other in others]
+        terms += [make((context, 3), (choice, 5), (by, 1))]
+    return Basis(axes, terms)
+
+
+def _evaluate_axis(axis: Axis, places: Array, degree: int) -> Array:
+    """Return the functions of one axis `[N, degree]` at places `[N]`."""
+    if isinstance(axis, Category):
+        return _make_contrasts(len(axis.levels))[places.astype(int), :degree]
+    return _evaluate_legendre(places, degree)
+
+
+def _evaluate_legendre(places: Array, degree: int) -> Array:
+    """Return Legendre's polynomials of degree 1 to `degree` on [0, 1], with variance 1."""
+    x = 2 * places - 1
+    polynomials = [np.ones_like(x), x]
+    for n in range(1, degree):  # Bonnet's recursion
+        polynomials.append(((2 * n + 1) * x * polynomials[n] - n * polynomials[n - 1]) / (n + 1))
+    norms = np.sqrt(2 * np.arange(degree + 1) + 1)
+    return np.stack(polynomials[1 : degree + 1], axis=-1) * norms[1:]
+
+
+def _make_contrasts(levels: int) -> Array:
+    """Return Helmert's contrasts `[levels, levels - 1]`: mean 0, variance 1, uncorrelated."""
+    contrasts = np.zeros((levels, levels - 1))
+    for column in range(levels - 1):
+        contrasts[: column + 1, column] = -1.0
+        contrasts[column + 1, column] = column + 1.0
+    return contrasts / np.sqrt((contrasts**2).mean(axis=0))

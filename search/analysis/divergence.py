@@ -1,0 +1,84 @@
+"""How likely training diverges, over the axes: a logistic regression with a normal posterior.
+
+Its terms are the axes, their squares and their products; the posterior is Laplace's approximation
+around its mode (Bishop 2006, section 4.5). Weights have the prior deviation 1.5 on functions of
+variance 1 (Gelman et al. 2008, Annals of Applied Statistics 2(4), in spirit).
+
+N point, D axis, P function, T draw.
+"""
+
+import numpy as np
+from scipy.linalg import cho_factor, cho_solve, solve_triangular
+from scipy.special import expit
+
+from archloss.search.analysis.axes import Array, Category
+from archloss.search.analysis.basis import Basis, Term
+
+_DEVIATION = 1.5
+_INTERCEPT_DEVIATION = 10.0
+_STEPS = 50
+
+
+class Divergence:
+    """Draws of a logistic regression: `draw` gives chances `[T, N]`, `predict` their mean."""
+
+    def __init__(self, basis: Basis, weights: Array) -> None:
+        self._basis = basis
+        self._weights = weights
+
+    def draw(self, points: Array) -> Array:
+        """Return draws of the chance to diverge `[T, N]` at points `[N, D]`."""
+        return np.asarray(expit(self._weights @ _add_intercept(self._basis.evaluate(points)).T))
+
+    def predict(self, points: Array) -> Array:
+        """Return the chance to diverge `[N]` of the mean weights at points `[N, D]`."""
+        weights = self._weights.mean(axis=0)
+        return np.asarray(expit(_add_intercept(self._basis.evaluate(points)) @ weights))
+
+
+def fit_divergence(
+    basis: Basis, points: Array, diverged: Array, *, draws: int, random: np.random.Generator
+) -> Divergence:
+    """Return the regression of `diverged` `[N]` (0 or 1) on points `[N, D]`.
+
+    `basis` has the surface's axes; of its terms those of one and two axes are taken, of low degree.
+    """
+    coarse = make_coarse(basis)
+    features = _add_intercept(coarse.evaluate(points))
+    precision = np.full(features.shape[1], _DEVIATION**-2)
+    precision[0] = _INTERCEPT_DEVIATION**-2
+    weights = np.zeros(features.shape[1])
+    for _ in range(_STEPS):  # Newton's method on a concave function
+        chances = expit(features @ weights)
+        curvature = features.T @ (features * (chances * (1 - chances))[:, None])
+        curvature[np.diag_indices_from(curvature)] += precision
+        factor = cho_factor(curvature, lower=True)
+        step = cho_solve(factor, features.T @ (diverged - chances) - precision * weights)
+        weights += step / max(1.0, float(np.abs(step).max()))
+        if np.abs(step).max() < 1e-8:
+            break
+    noise = random.standard_normal((len(weights), draws))
+    spread = solve_triangular(factor[0], noise, lower=True, trans="T")
+    return Divergence(coarse, weights + spread.T)
+
+
+def make_coarse(basis: Basis) -> Basis:
+    """Return the basis of straight lines, parabolas and products of straight lines."""
+    terms = [
+        Term(
+            axes=term.axes,
+            degrees=tuple(
+                degree
+                if isinstance(basis.axes[axis], Category)
+                else min(degree, 2 if len(term.axes) == 1 else 1)
+                for axis, degree in zip(term.axes, term.degrees, strict=True)
+            ),
+        )
+        for term in basis.terms
+        if len(term.axes) <= 2
+    ]
+    return Basis(basis.axes, terms)
+
+
+def _add_intercept(features: Array) -> Array:
+    return np.concatenate([np.ones((len(features), 1)), features], axis=1)

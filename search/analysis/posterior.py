@@ -1,0 +1,196 @@
+"""The error surface that trials leave plausible: draws from a Bayesian linear model by Gibbs.
+
+`target = intercept + features @ weights + noise`. The weights of a term have a common standard
+deviation with a half-Cauchy prior, so that a term without evidence shrinks towards nothing and one
+with evidence is left alone (Gelman 2006, Bayesian Analysis 1(3)); they shrink faster the wigglier
+their function, by a smoothness per axis that is drawn as well. The noise has a variance in each
+stratum of the trials. A sweep draws the weights at once, then each term's deviation twice: given
+the weights, and given the weights relative to it, so that the chain does not get stuck near 0 (Yu
+and Meng 2011, JCGS 20(3), "interweaving").
+
+N trial, P function, G term, D axis, S stratum, T draw.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+from scipy.linalg import cholesky, solve_triangular
+
+from archloss.search.analysis.axes import Array
+from archloss.search.analysis.basis import Basis
+
+_DECAYS = np.array([0.15, 0.3, 0.5, 0.7, 0.9])
+_DEVIATIONS = {1: 1.0, 2: 0.3, 3: 0.2}
+"""Half-Cauchy scale of a term's deviation, by its number of axes, where the target has 1."""
+_SMALLEST = 1e-6
+_VAGUE = 1e-4
+_NOISE_PRIOR = 4.0
+"""The strata's noise is pulled together as if by so many trials each."""
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Data:
+    """What a surface is fitted to: `features` `[N, P]`, `target` `[N]`, `strata` `[N]` from 0 on."""
+
+    features: Array
+    target: Array
+    strata: npt.NDArray[np.int64]
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Posterior:
+    """Draws of a surface: `intercepts` `[T]`, `weights` `[T, P]`, `noise` deviations `[T, S]`."""
+
+    basis: Basis
+    intercepts: Array
+    weights: Array
+    noise: Array
+
+    def draw(self, points: Array) -> Array:
+        """Return the surface's draws `[T, N]` at points `[N, D]`."""
+        return self.intercepts[:, None] + self.weights @ self.basis.evaluate(points).T
+
+    def predict(self, points: Array) -> Array:
+        """Return the surface's posterior mean `[N]` at points `[N, D]`."""
+        mean = self.basis.evaluate(points) @ self.weights.mean(axis=0)
+        return np.asarray(mean + self.intercepts.mean())
+
+
+def draw_posterior(
+    data: Data, basis: Basis, *, random: np.random.Generator, draws: int, burn_in: int
+) -> Posterior:
+    """Return draws of the surface after `burn_in` sweeps."""
+    chain = _Chain(data, basis, random)
+    for _ in range(burn_in):
+        chain.sweep()
+    kept = [chain.sweep() for _ in range(draws)]
+    centre, unit = chain.centre, chain.unit
+    weights = np.stack([weights for weights, _ in kept]) * unit
+    return Posterior(
+        basis=basis,
+        intercepts=weights[:, 0] + centre,
+        weights=weights[:, 1:],
+        noise=np.stack([noise for _, noise in kept]) * unit,
+    )
+
+
+class _Chain:
+    """One Markov chain; the target is standardised, and function 0 is the intercept."""
+
+    def __init__(self, data: Data, basis: Basis, random: np.random.Generator) -> None:
+        self.centre = float(data.target.mean())
+        self.unit = float(data.target.std()) or 1.0
+        self._random = random
+        self._groups = basis.groups
+        self._powers = basis.powers
+        self._sizes = np.bincount(basis.groups)
+        self._scales = np.array([_DEVIATIONS[len(term.axes)] for term in basis.terms])
+        self._set_moments(data)
+        self._deviations = 0.5 * self._scales
+        self._decays = np.full(len(basis.axes), 2)
+        self._noise = np.full(len(self._counts), 0.3)
+        self._pooled_noise = 0.3
+
+    def _set_moments(self, data: Data) -> None:
+        target = (data.target - self.centre) / self.unit
+        features = np.concatenate([np.ones((len(target), 1)), data.features], axis=1)
+        strata = range(int(data.strata.max()) + 1)
+        products, sides, squares = [], [], []
+        for stratum in strata:
+            here = data.strata == stratum
+            products.append(features[here].T @ features[here])
+            sides.append(features[here].T @ target[here])
+            squares.append(target[here] @ target[here])
+        self._counts = np.bincount(data.strata, minlength=len(strata))
+        self._products = np.stack(products)  # [S, P + 1, P + 1]
+        self._sides = np.stack(sides)
+        self._squares = np.array(squares)
+
+    def sweep(self) -> tuple[Array, Array]:
+        """Draw everything once; return weights `[P + 1]` and noise `[S]`."""
+        precision = 1 / self._noise**2
+        product = (precision @ self._products.reshape(len(precision), -1)).reshape(
+            self._products.shape[1:]
+        )
+        side = precision @ self._sides
+        shrinkage = np.exp(self._powers @ np.log(_DECAYS[self._decays]))
+        weights = self._draw_weights(product, side, shrinkage)
+        self._draw_deviations(weights, shrinkage)
+        weights = self._rescale(weights, product, side)
+        self._draw_decays(weights)
+        self._draw_noise(weights)
+        return weights, self._noise
+
+    def _draw_weights(self, product: Array, side: Array, shrinkage: Array) -> Array:
+        variance = self._deviations[self._groups] ** 2 * shrinkage
+        root = np.sqrt(np.concatenate([[1 / _VAGUE], np.maximum(variance, _SMALLEST**2)]))
+        matrix = product * np.outer(root, root)
+        matrix[np.diag_indices_from(matrix)] += 1.0
+        factor = cholesky(matrix, lower=True, check_finite=False, overwrite_a=True)
+        draw = solve_triangular(factor, side * root, lower=True, check_finite=False)
+        draw += self._random.standard_normal(len(root))
+        return np.asarray(
+            root * solve_triangular(factor, draw, lower=True, trans="T", check_finite=False)
+        )
+
+    def _draw_deviations(self, weights: Array, shrinkage: Array) -> None:
+        """Draw the terms' deviations given the weights (half-Cauchy by two inverse gammas)."""
+        squares = np.bincount(self._groups, weights[1:] ** 2 / shrinkage)
+        rate = 1 / self._deviations**2 + 1 / self._scales**2
+        mixing = rate / self._random.standard_gamma(1.0, len(rate))
+        shape = (self._sizes + 1) / 2
+        self._deviations = np.sqrt((squares / 2 + 1 / mixing) / self._random.standard_gamma(shape))
+
+    def _rescale(self, weights: Array, product: Array, side: Array) -> Array:
+        """Draw intercept and deviations given the weights relative to them: a regression."""
+        deviations = np.maximum(self._deviations, _SMALLEST)
+        relative = weights[1:] / deviations[self._groups]
+        loading = np.zeros((len(weights), len(deviations) + 1))
+        loading[0, 0] = 1.0
+        loading[np.arange(1, len(weights)), 1 + self._groups] = relative
+        matrix = loading.T @ product @ loading
+        spread = (deviations**2 + self._scales**2) / 2
+        variance = spread / self._random.standard_gamma(1.0, len(spread))
+        matrix[np.diag_indices_from(matrix)] += np.concatenate([[_VAGUE], 1 / variance])
+        factor = cholesky(matrix, lower=True, check_finite=False)
+        draw = solve_triangular(factor, loading.T @ side, lower=True, check_finite=False)
+        draw += self._random.standard_normal(len(draw))
+        signed = solve_triangular(factor, draw, lower=True, trans="T", check_finite=False)
+        self._deviations = np.maximum(np.abs(signed[1:]), _SMALLEST)
+        return np.concatenate([signed[:1], signed[1:][self._groups] * relative])
+
+    def _draw_decays(self, weights: Array) -> None:
+        """Draw each axis's smoothness, of a few, given the weights."""
+        squares = (weights[1:] / self._deviations[self._groups]) ** 2
+        logs = np.log(_DECAYS)
+        for axis in range(len(self._decays)):
+            powers = self._powers[:, axis]
+            if not powers.any():
+                continue
+            others = self._powers @ logs[self._decays] - powers * logs[self._decays[axis]]
+            shrinkage = others[:, None] + powers[:, None] * logs
+            chances = -0.5 * (shrinkage + squares[:, None] * np.exp(-shrinkage)).sum(axis=0)
+            chances = np.exp(chances - chances.max())
+            self._decays[axis] = self._random.choice(len(logs), p=chances / chances.sum())
+
+    def _draw_noise(self, weights: Array) -> None:
+        """Draw each stratum's noise, and the one that they are pulled to."""
+        residuals = (
+            self._squares
+            - 2 * self._sides @ weights
+            + np.einsum("p,spq,q->s", weights, self._products, weights, optimize=True)
+        )
+        shape = (self._counts + _NOISE_PRIOR) / 2
+        rate = (np.maximum(residuals, 0.0) + _NOISE_PRIOR * self._pooled_noise**2) / 2
+        self._noise = np.sqrt(rate / self._random.standard_gamma(shape))
+        shape_pooled = (len(self._noise) * _NOISE_PRIOR + 1) / 2
+        rate_pooled = (_NOISE_PRIOR * (1 / self._noise**2).sum() + 1) / 2
+        self._pooled_noise = np.sqrt(self._random.standard_gamma(shape_pooled) / rate_pooled)
+
+
+def number_strata(labels: Sequence[npt.NDArray[np.int64]]) -> npt.NDArray[np.int64]:
+    """Return a number from 0 on for each combination of labels `[N]` that occurs."""
+    rows = np.stack(labels, axis=1)
+    return np.unique(rows, axis=0, return_inverse=True)[1].reshape(-1).astype(np.int64)

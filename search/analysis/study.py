@@ -1,0 +1,123 @@
+"""A study's trials as the analysis reads them."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from archloss.search.analysis.answer import AnalysisError
+from archloss.search.analysis.axes import Array, Axis, Category, Numeric
+from archloss.search.analysis.basis import Roles
+from archloss.search.analysis.trials import Kind, Trials
+from archloss.search.distributions import to_design
+from archloss.search.report.points import Ending, find_ending
+from archloss.search.spec import Spec
+from archloss.spaces.catalogue import SPACES
+from archloss.spaces.dimensions import Choice, Dimension, Integer, is_fixed
+
+if TYPE_CHECKING:
+    from archloss.storage.records import TrialRecord
+
+_KINDS: Mapping[Ending, Kind] = {
+    "completed": Kind.COMPLETED,
+    "diverged": Kind.DIVERGED,
+    "pruned": Kind.PRUNED,
+}
+DEFAULT_BY = "residual"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Question:
+    """Whose best value (`choice`) may depend on what (`context`), for each level of `by` apart.
+
+    Without `by`: apart for residual and plain networks, if the study has both.
+    """
+
+    context: str = "depth"
+    choice: str = "ce_weight"
+    by: str | None = None
+
+
+def make_trials(spec: Spec, records: "Sequence[TrialRecord]", question: Question) -> Trials:
+    """Return the finished trials of a study; raise AnalysisError if it did not search the axes."""
+    searched = {
+        name: dimension for name, dimension in spec.dimensions().items() if not is_fixed(dimension)
+    }
+    axes = tuple(_make_axis(name, dimension) for name, dimension in searched.items())
+    roles = find_roles(axes, question)
+    space, dimensions = SPACES[spec.space.name], spec.dimensions()
+    finished = [(trial, _KINDS.get(find_ending(trial))) for trial in records]
+    used = [(trial, kind) for trial, kind in finished if kind is not None]
+    designs = [asdict(to_design(space, dimensions, trial.params)) for trial, _ in used]
+    rungs = spec.search.list_rungs(spec.recipe.epochs)[:-1] if spec.search.pruner != "none" else ()
+    kinds = np.array([kind.value for _, kind in used], dtype=np.int64)
+    values = np.array([np.nan if trial.value is None else trial.value for trial, _ in used])
+    diverged = values[kinds == Kind.DIVERGED.value]
+    return Trials(
+        axes=axes,
+        roles=roles,
+        points=_encode(axes, designs),
+        kinds=kinds,
+        values=np.where(kinds == Kind.COMPLETED.value, values, np.nan),
+        early=np.array(
+            [[trial.intermediate.get(rung, np.nan) for rung in rungs] for trial, _ in used]
+        ).reshape(len(used), len(rungs)),
+        rungs=tuple(rungs),
+        penalty=float(diverged.max()) if len(diverged) else float("nan"),
+        sampler=spec.search.sampler,
+    )
+
+
+def find_roles(axes: Sequence[Axis], question: Question) -> Roles:
+    """Return the indices of the axes that the question names.
+
+    Raises AnalysisError where there is none of that name, or it is of the wrong sort.
+    """
+    names = [axis.name for axis in axes]
+
+    def find(role: str, name: str, kind: type[Numeric] | type[Category]) -> int:
+        numbers = [axis.name for axis in axes if isinstance(axis, kind)]
+        if name not in numbers:
+            sort = "a range of numbers" if kind is Numeric else "a choice of values"
+            raise AnalysisError(
+                f"--{role} must name {sort} that was searched, but got {name!r}: "
+                + (f"there are {', '.join(numbers)}" if numbers else "there is none")
+            )
+        return names.index(name)
+
+    context = find("context", question.context, Numeric)
+    choice = find("choice", question.choice, Numeric)
+    if context == choice:
+        raise AnalysisError(
+            f"--context and --choice must be two different axes, but both are {question.choice!r}"
+        )
+    by = question.by
+    if by is None:
+        residual = DEFAULT_BY in names and isinstance(axes[names.index(DEFAULT_BY)], Category)
+        return Roles(
+            context=context, choice=choice, by=names.index(DEFAULT_BY) if residual else None
+        )
+    return Roles(context=context, choice=choice, by=find("by", by, Category))
+
+
+def _make_axis(name: str, dimension: Dimension) -> Axis:
+    if isinstance(dimension, Choice):
+        return Category(name=name, levels=dimension.values)
+    return Numeric(
+        name=name,
+        low=dimension.low,
+        high=dimension.high,
+        log=dimension.log,
+        whole=isinstance(dimension, Integer),
+    )
+
+
+def _encode(axes: Sequence[Axis], designs: Sequence[Mapping[str, object]]) -> Array:
+    columns = [
+        axis.encode(np.array([design[axis.name] for design in designs], dtype=float))
+        if isinstance(axis, Numeric)
+        else axis.encode([design[axis.name] for design in designs])
+        for axis in axes
+    ]
+    return np.stack(columns, axis=1) if designs else np.zeros((0, len(axes)))

@@ -1,0 +1,233 @@
+"""The expected objective over the axes, from trials that completed, diverged or were pruned.
+
+A trial that completed is a noisy value. One that diverged says that its design may diverge: what
+is expected is the surface of those that do not, and the penalty, weighed by the chance to diverge.
+One that was pruned is not a final value, and leaving it out would keep the lucky ones alone. What
+pruned it is its value at a rung, and that is known of the others too: so its final value is missing
+at random (Rubin 1976), and is filled in from its last rung by a regression over those that went on,
+with a noise of its own for all pruned there, which is learned.
+
+N trial, D axis, T draw, S stratum.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from archloss.search.analysis.axes import Array
+from archloss.search.analysis.basis import Basis, Roles, make_basis
+from archloss.search.analysis.divergence import Divergence, fit_divergence
+from archloss.search.analysis.posterior import Data, Posterior, draw_posterior
+from archloss.search.analysis.trials import Kind, Trials
+
+DRAWS = 400
+_BURN_IN = 150
+_QUICK_DRAWS, _QUICK_BURN_IN = 80, 60
+_FEWEST_AT_RUNG = 20
+_PARTS = 3
+_FEWEST_IN_STRATUM = 8
+_SMALLEST = 1e-9
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Scale:
+    """How objectives are fitted: as they are, or, with an `offset`, their logarithm."""
+
+    offset: float | None
+
+    def apply(self, values: Array) -> Array:
+        """Return objectives on the scale of the fit."""
+        if self.offset is None:
+            return values
+        return np.asarray(np.log(np.maximum(values + self.offset, _SMALLEST)))
+
+    def expect(self, values: Array, noise: Array) -> Array:
+        """Return the mean objective where the fit is `values`, with noise deviation `noise`."""
+        if self.offset is None:
+            return values
+        return np.asarray(np.exp(values + noise**2 / 2) - self.offset)
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Strata:
+    """Parts of the search with a noise of their own: thirds of the context, by level of `by`."""
+
+    roles: Roles
+    edges: Array
+
+    def number(self, points: Array) -> npt.NDArray[np.int64]:
+        """Return each point's stratum `[N]`, from 0 on."""
+        part = np.searchsorted(self.edges, points[:, self.roles.context])
+        level = 0 if self.roles.by is None else points[:, self.roles.by].astype(np.int64)
+        return np.asarray(part + (len(self.edges) + 1) * level, dtype=np.int64)
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Surface:
+    """Draws of the expected objective; `divergence` is None where nothing diverged.
+
+    `dropped` counts the pruned trials that could not be used.
+    """
+
+    posterior: Posterior
+    divergence: Divergence | None
+    scale: Scale
+    strata: Strata
+    noise: Array
+    penalty: float
+    dropped: int
+
+    def draw(self, points: Array) -> Array:
+        """Return draws of the expected objective `[T, N]` at points `[N, D]`."""
+        noise = self.noise[:, self.strata.number(points)]
+        values = self.scale.expect(self.posterior.draw(points), noise)
+        return self._mix(values, self.divergence and self.divergence.draw(points))
+
+    def predict(self, points: Array) -> Array:
+        """Return the expected objective `[N]` at points `[N, D]`, for mean weights."""
+        noise = self.noise.mean(axis=0)[self.strata.number(points)]
+        values = self.scale.expect(self.posterior.predict(points), noise)
+        return self._mix(values, self.divergence and self.divergence.predict(points))
+
+    def _mix(self, values: Array, chance: Array | None) -> Array:
+        return values if chance is None else values + chance * (self.penalty - values)
+
+
+def fit_surface(trials: Trials, *, random: np.random.Generator) -> Surface:
+    """Return the surface that the trials leave plausible."""
+    distinct = [len(np.unique(trials.points[:, axis])) for axis in range(len(trials.axes))]
+    basis = make_basis(trials.axes, distinct, trials.roles)
+    strata = _divide(trials)
+    scale = _choose_scale(trials, basis, strata, random)
+    points, target, labels = _assemble(trials, strata, scale)
+    used = np.unique(labels)
+    data = Data(
+        features=basis.evaluate(points), target=target, strata=np.searchsorted(used, labels)
+    )
+    posterior = draw_posterior(data, basis, random=random, draws=DRAWS, burn_in=_BURN_IN)
+    divergence = None
+    if trials.count(Kind.DIVERGED):
+        diverged = trials.find(Kind.DIVERGED)
+        decided = diverged | trials.find(Kind.COMPLETED) | trials.find(Kind.PRUNED)
+        divergence = fit_divergence(
+            basis,
+            trials.points[decided],
+            diverged[decided].astype(float),
+            draws=DRAWS,
+            random=random,
+        )
+    return Surface(
+        posterior=posterior,
+        divergence=divergence,
+        scale=scale,
+        strata=strata,
+        noise=_spread_noise(posterior.noise, used, strata, trials),
+        penalty=trials.penalty,
+        dropped=trials.count(Kind.COMPLETED) + trials.count(Kind.PRUNED) - len(target),
+    )
+
+
+def _divide(trials: Trials) -> Strata:
+    completed = trials.find(Kind.COMPLETED)
+    places = trials.points[completed, trials.roles.context]
+    edges = np.quantile(places, np.arange(1, _PARTS) / _PARTS)
+    strata = Strata(roles=trials.roles, edges=np.unique(edges))
+    counts = np.bincount(strata.number(trials.points[completed]))
+    if counts[counts > 0].min() < _FEWEST_IN_STRATUM:
+        strata = Strata(roles=trials.roles, edges=np.array([]))
+    return strata
+
+
+def _spread_noise(noise: Array, used: Array, strata: Strata, trials: Trials) -> Array:
+    """Return the noise of every stratum a point may be in `[T, S]`; the mean where there was none."""
+    levels = 1 if trials.roles.by is None else 1 + int(trials.points[:, trials.roles.by].max())
+    whole = (len(strata.edges) + 1) * levels
+    spread = np.repeat(noise.mean(axis=1)[:, None], whole, axis=1)
+    inside = used < whole
+    spread[:, used[inside]] = noise[:, inside]
+    return spread
+
+
+def _assemble(
+    trials: Trials, strata: Strata, scale: Scale
+) -> tuple[Array, Array, npt.NDArray[np.int64]]:
+    """Return points, targets and strata of what completed, and of what was pruned, filled in."""
+    completed = trials.find(Kind.COMPLETED)
+    parts = [
+        (
+            trials.points[completed],
+            scale.apply(trials.values[completed]),
+            strata.number(trials.points[completed]),
+        )
+    ]
+    beyond = 1_000_000
+    last = np.where(np.isfinite(trials.early), np.arange(len(trials.rungs)), -1).max(
+        axis=1, initial=-1
+    )
+    for rung in range(len(trials.rungs)):
+        known = completed & np.isfinite(trials.early[:, rung])
+        pruned = trials.find(Kind.PRUNED) & (last == rung)
+        if known.sum() < _FEWEST_AT_RUNG or not pruned.any():
+            continue
+        predict = _regress(trials, known, rung, scale)
+        filled = np.fmin(predict(pruned), scale.apply(np.array([trials.penalty])))
+        label = np.full(int(pruned.sum()), beyond + rung, dtype=np.int64)
+        parts.append((trials.points[pruned], filled, label))
+    points, target, labels = (np.concatenate(column) for column in zip(*parts, strict=True))
+    return points, target, labels
+
+
+def _regress(
+    trials: Trials, known: npt.NDArray[np.bool_], rung: int, scale: Scale
+) -> Callable[[npt.NDArray[np.bool_]], Array]:
+    """Return what predicts final values from those at a rung, the context and `by`."""
+
+    def describe(which: npt.NDArray[np.bool_]) -> Array:
+        columns = [np.ones(int(which.sum())), scale.apply(trials.early[which, rung])]
+        columns.append(trials.points[which, trials.roles.context])
+        if trials.roles.by is not None:
+            level = trials.points[which, trials.roles.by]
+            columns += [
+                level == other
+                for other in range(1, int(trials.points[:, trials.roles.by].max()) + 1)
+            ]
+        return np.stack(columns, axis=1)
+
+    features, target = describe(known), scale.apply(trials.values[known])
+    weights, *_ = np.linalg.lstsq(features, target, rcond=None)
+    return lambda which: np.asarray(describe(which) @ weights)
+
+
+def _choose_scale(
+    trials: Trials, basis: Basis, strata: Strata, random: np.random.Generator
+) -> Scale:
+    """Return the scale on which the completed trials are predicted better, by WAIC.
+
+    Watanabe 2010, JMLR 11; Gelman, Hwang and Vehtari 2014, equation 12.
+    """
+    completed = trials.find(Kind.COMPLETED)
+    values = trials.values[completed]
+    plain = Scale(offset=None)
+    if values.min() < 0:
+        return plain
+    positive = values[values > 0]
+    logarithm = Scale(offset=0.0 if values.min() > 0 else float(positive.min()) / 2)
+    points = trials.points[completed]
+    features = basis.evaluate(points)
+    labels = strata.number(points)
+    used = np.unique(labels)
+    numbers = np.searchsorted(used, labels)
+    scores = []
+    for scale, slope in ((plain, 0.0), (logarithm, np.log(values + (logarithm.offset or 0.0)))):
+        data = Data(features=features, target=scale.apply(values), strata=numbers)
+        posterior = draw_posterior(
+            data, basis, random=random, draws=_QUICK_DRAWS, burn_in=_QUICK_BURN_IN
+        )
+        noise = posterior.noise[:, numbers]
+        fitted = posterior.intercepts[:, None] + posterior.weights @ features.T
+        density = -0.5 * ((data.target - fitted) / noise) ** 2 - np.log(noise) - slope
+        mean = np.log(np.exp(density - density.max(axis=0)).mean(axis=0)) + density.max(axis=0)
+        scores.append(float((mean - density.var(axis=0, ddof=1)).sum()))
+    return logarithm if scores[1] > scores[0] else plain

@@ -1,0 +1,56 @@
+"""The trials that an analysis reads, from whatever made them.
+
+N trial, D axis, R rung.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from enum import Enum
+
+import numpy as np
+import numpy.typing as npt
+
+from archloss.search.analysis.axes import Array, Axis
+from archloss.search.analysis.basis import Roles
+
+
+class Kind(Enum):
+    """What a trial says: a final value, that the design diverges, or how it began."""
+
+    COMPLETED = 0
+    DIVERGED = 1
+    PRUNED = 2
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Trials:
+    """Finished trials over some axes.
+
+    `points` `[N, D]` are places on the axes, `kinds` `[N]` values of Kind. `values` `[N]` are
+    the final objectives of what completed, NaN for others. `early` `[N, R]` are the objectives at
+    the rungs `rungs` `[R]` before the last, NaN where there is none. `penalty` is what a trial that
+    diverged counts as. `sampler` made the designs, None if it is not known.
+    """
+
+    axes: tuple[Axis, ...]
+    roles: Roles
+    points: Array
+    kinds: npt.NDArray[np.int64]
+    values: Array
+    early: Array
+    rungs: tuple[int, ...]
+    penalty: float
+    sampler: str | None
+
+    def count(self, kind: Kind) -> int:
+        """Return how many trials are of a kind."""
+        return int((self.kinds == kind.value).sum())
+
+    def find(self, kind: Kind) -> npt.NDArray[np.bool_]:
+        """Return which trials are of a kind `[N]`."""
+        return np.asarray(self.kinds == kind.value)
+
+    @property
+    def names(self) -> Sequence[str]:
+        """Return the axes' names."""
+        return [axis.name for axis in self.axes]

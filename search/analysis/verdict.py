@@ -1,0 +1,101 @@
+"""Does the best choice depend on the context, and what is it worth? From draws of a profile.
+
+The cost of one choice for all contexts is `min_m mean_u g(u, m) - mean_u min_m g(u, m)` for a
+profile g. Its posterior is biased upwards: the minimum of each draw follows that draw's noise, and
+there are more minima in the second term than in the first. So the two ends of its interval are
+taken from draws that err to the safe side. The choices that are the best by the posterior mean are
+a fixed policy, whose value in a draw has no such bias: with it in the place of the many minima the
+cost comes out too low, with it in the place of the one it comes out too high.
+
+U context, M choice, T draw.
+"""
+
+from dataclasses import dataclass
+from enum import Enum
+
+import numpy as np
+
+from archloss.search.analysis.axes import Array
+
+LEVEL = 0.95
+
+
+class Verdict(Enum):
+    """The answer; its value is the sentence shown to a person."""
+
+    INTERACTION = "the best {choice} depends on {context}"
+    NONE = "no dependence on {context} that matters"
+    UNDECIDED = "cannot tell yet whether the best {choice} depends on {context}"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Interval:
+    """An estimate with its interval, of 95% where nothing else is said."""
+
+    estimate: float
+    low: float
+    high: float
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Cost:
+    """The cost of one choice for all contexts: its interval, and by the draws `[T]` to either side."""
+
+    interval: Interval
+    safely_low: Array
+    safely_high: Array
+
+    def judge(self, bound: float, *, share: float) -> Verdict:
+        """Return the verdict for the smallest cost that matters; err with chance `share` a side."""
+        if np.quantile(self.safely_low, share) > bound:
+            return Verdict.INTERACTION
+        if np.quantile(self.safely_high, 1 - share) < bound:
+            return Verdict.NONE
+        return Verdict.UNDECIDED
+
+
+def estimate_cost(draws: Array) -> Cost:
+    """Return the cost of one choice for all contexts from draws of a profile `[T, U, M]`."""
+    mean = draws.mean(axis=0)
+    own = mean.argmin(axis=1)
+    common = int(mean.mean(axis=0).argmin())
+    averages = draws.mean(axis=1)
+    at_own = draws[:, np.arange(len(own)), own].mean(axis=1)
+    low = averages.min(axis=1) - at_own
+    high = averages[:, common] - draws.min(axis=2).mean(axis=1)
+    tail = (1 - LEVEL) / 2
+    lowest = max(float(np.quantile(low, tail)), 0.0)
+    highest = float(np.quantile(high, 1 - tail))
+    middle = float(np.median((low + high) / 2))
+    return Cost(
+        interval=Interval(estimate=min(max(middle, lowest), highest), low=lowest, high=highest),
+        safely_low=low,
+        safely_high=high,
+    )
+
+
+def estimate_best(draws: Array, choices: Array) -> tuple[list[Interval], list[Interval], Interval]:
+    """Return, for each context, the best choice and the profile there, and the best one's change.
+
+    `draws` is `[T, U, M]` at choices `[M]`; the change is from the first context to the last.
+    """
+    tails = [(1 - LEVEL) / 2, (1 + LEVEL) / 2]
+    mean = draws.mean(axis=0)
+    at = mean.argmin(axis=1)
+    best = choices[draws.argmin(axis=2)]
+    bests = [
+        _make_interval(float(choices[place]), np.quantile(best[:, row], tails))
+        for row, place in enumerate(at)
+    ]
+    values = [
+        _make_interval(float(mean[row, place]), np.quantile(draws[:, row, place], tails))
+        for row, place in enumerate(at)
+    ]
+    change = best[:, -1] - best[:, 0]
+    moved = float(choices[at[-1]] - choices[at[0]])
+    return bests, values, _make_interval(moved, np.quantile(change, tails))
+
+
+def _make_interval(estimate: float, ends: Array) -> Interval:
+    low, high = (float(end) for end in ends)
+    return Interval(estimate=estimate, low=min(low, estimate), high=max(high, estimate))
