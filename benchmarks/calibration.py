@@ -30,7 +30,7 @@ from optuna.distributions import (
 )
 from surfaces import AXES, DEPTH, MIX, PENALTY, RESIDUAL, TRUTHS, Truth
 
-from archloss.search.analysis.answer import answer
+from archloss.search.analysis.answer import AnalysisError, answer
 from archloss.search.analysis.axes import Category
 from archloss.search.analysis.basis import Roles
 from archloss.search.analysis.trials import Kind, Trials
@@ -109,7 +109,7 @@ def draw_trials(truth: Truth, sampler: str, count: int, seed: int) -> Trials:
 
 def covers(interval: Interval, low: float, high: float) -> bool:
     """Say whether an interval reaches into what is true."""
-    return interval.low <= high and interval.high >= low
+    return bool(interval.low <= high and interval.high >= low)
 
 
 def check(cell: Cell) -> dict[str, Any]:
@@ -119,7 +119,10 @@ def check(cell: Cell) -> dict[str, Any]:
     optuna.logging.set_verbosity(optuna.logging.ERROR)
     trials = draw_trials(truth, sampler, count, seed)
     started = time.perf_counter()
-    found = answer(trials, bound=BOUND, seed=seed)
+    try:
+        found = answer(trials, bound=BOUND, seed=seed)
+    except AnalysisError as error:
+        return {"cell": cell, "refused": str(error)}
     seconds = time.perf_counter() - started
     depths = AXES[DEPTH].encode(np.array(found.contexts))
     mixes = np.linspace(0, 1, 201)
@@ -128,7 +131,7 @@ def check(cell: Cell) -> dict[str, Any]:
     levels = []
     for level, g in zip(found.levels, profile, strict=True):
         lowest = [mixes[row <= row.min() + 1e-9] for row in g]
-        cost = float(g.mean(axis=0).min() - g.min(axis=1).mean())
+        cost = max(float(g.mean(axis=0).min() - g.min(axis=1).mean()), 0.0)  # not -1e-18
         best = [
             covers(b.choice, t.min() - step / 2, t.max() + step / 2)
             for b, t in zip(level.bests, lowest, strict=True)
@@ -192,12 +195,16 @@ def show(options: argparse.Namespace) -> None:
         cells[tuple(result["cell"][:3])].append(result)
     print(
         "| surface | sampler | trials | repetitions | true cost | estimate | best covered | width | off "
-        "| error covered | change covered | cost covered | interaction | none | false | seconds |"
+        "| error covered | change covered | cost covered | interaction | none | false | refused "
+        "| seconds |"
     )
-    print("|" + "---|" * 16)
-    for (name, sampler, count), results in sorted(
+    print("|" + "---|" * 17)
+    for (name, sampler, count), every in sorted(
         cells.items(), key=lambda item: (list(TRUTHS).index(item[0][0]), item[0][1:])
     ):
+        results = [result for result in every if "refused" not in result]
+        if not results:
+            continue
         levels = [level for result in results for level in result["levels"]]
         mean = {
             key: np.mean([level[key] for level in levels])
@@ -209,11 +216,11 @@ def show(options: argparse.Namespace) -> None:
         }
         false = np.mean([is_false(result) for result in results])
         print(
-            f"| {name} | {sampler} | {count:,} | {len(results)} | {100 * mean['true']:.2f} "
+            f"| {name} | {sampler} | {count:,} | {len(every)} | {100 * mean['true']:.2f} "
             f"| {100 * mean['estimate']:.2f} | {mean['best']:.1%} | {mean['width']:.2f} "
             f"| {mean['off']:.2f} | {mean['error']:.1%} | {mean['change']:.1%} | {mean['cost']:.1%} "
             f"| {says[Verdict.INTERACTION]:.0%} | {says[Verdict.NONE]:.0%} | {false:.1%} "
-            f"| {np.median([result['seconds'] for result in results]):.1f} |"
+            f"| {1 - len(results) / len(every):.0%} | {np.median([result['seconds'] for result in results]):.1f} |"
         )
 
 

@@ -9,7 +9,7 @@ import numpy as np
 from archloss.search.analysis.axes import Array, Category, Numeric
 from archloss.search.analysis.profile import Profile, draw_profile
 from archloss.search.analysis.surface import Surface, fit_surface
-from archloss.search.analysis.trials import Kind, Trials
+from archloss.search.analysis.trials import Kind, Trials, keep_levels
 from archloss.search.analysis.verdict import (
     Cost,
     Interval,
@@ -92,15 +92,17 @@ class Answer:
 def answer(trials: Trials, *, bound: float, seed: int = 0) -> Answer:
     """Return the answer to the question that the trials' roles put.
 
-    Raises AnalysisError where the trials are too few, or cover too little.
+    Levels of `by` with too few trials are left out, which a caveat says. Raises AnalysisError
+    where the trials are too few, or cover too little.
     """
+    by = None if trials.roles.by is None else trials.axes[trials.roles.by].name
     check_trials(trials)
+    names, trials, left_out = _leave_out_levels(trials)
     random = np.random.default_rng(seed)
     surface = fit_surface(trials, random=random)
     profile = profile_surface(trials, surface)
     axis, choice_axis = _get_question(trials)
     contexts, choices = axis.decode(profile.contexts), choice_axis.decode(profile.choices)
-    names = [None] if trials.roles.by is None else list(_get_levels(trials))
     costs = [estimate_cost(profile.draws[:, level]) for level in range(len(names))]
     levels = tuple(
         _answer_level(
@@ -119,7 +121,7 @@ def answer(trials: Trials, *, bound: float, seed: int = 0) -> Answer:
     return Answer(
         context=axis.name,
         choice=choice_axis.name,
-        by=None if trials.roles.by is None else trials.axes[trials.roles.by].name,
+        by=by,
         contexts=tuple(contexts),
         choices=tuple(choices),
         levels=levels,
@@ -132,7 +134,7 @@ def answer(trials: Trials, *, bound: float, seed: int = 0) -> Answer:
         diverged=trials.count(Kind.DIVERGED),
         pruned=trials.count(Kind.PRUNED),
         sampler=trials.sampler,
-        caveats=_find_caveats(trials, surface),
+        caveats=(*left_out, *_find_caveats(trials, surface)),
     )
 
 
@@ -165,19 +167,31 @@ def check_trials(trials: Trials) -> None:
             "the trials must differ in what they reached, but all that were trained to the end "
             f"have {trials.values[completed][0]:.4g}: nothing can be compared"
         )
-    if trials.roles.by is not None:
-        counts = np.bincount(
-            trials.points[completed, trials.roles.by].astype(int),
-            minlength=len(_get_levels(trials)),
+
+
+def _leave_out_levels(trials: Trials) -> tuple[list[Value | None], Trials, tuple[str, ...]]:
+    """Return the levels of `by` with enough trials, these, and a caveat for each of the others."""
+    if trials.roles.by is None:
+        return [None], trials, ()
+    levels, name = _get_levels(trials), trials.axes[trials.roles.by].name
+    completed = trials.points[trials.find(Kind.COMPLETED), trials.roles.by]
+    counts = np.bincount(completed.astype(int), minlength=len(levels))
+    kept = [level for level, count in enumerate(counts) if count >= _FEWEST_PER_LEVEL]
+    if not kept:
+        raise AnalysisError(
+            f"at least {_FEWEST_PER_LEVEL} trials of one {name} must have been trained to the end, "
+            f"but there are {int(counts.max())} at most: let the study go on"
         )
-        name = trials.axes[trials.roles.by].name
-        for level, count in zip(_get_levels(trials), counts, strict=True):
-            if count < _FEWEST_PER_LEVEL:
-                raise AnalysisError(
-                    f"each {name} must have at least {_FEWEST_PER_LEVEL} trials that were trained "
-                    f"to the end, but {name} = {level} has {count}: let the study go on, or look "
-                    "at the others alone"
-                )
+    caveats = tuple(
+        f"{name} = {levels[level]} was left out: of at least {_FEWEST_PER_LEVEL} trials that must "
+        f"have been trained to the end it has {count}."
+        for level, count in enumerate(counts)
+        if level not in kept
+    )
+    if caveats:
+        trials = keep_levels(trials, kept)
+        check_trials(trials)
+    return [levels[level] for level in kept], trials, caveats
 
 
 def profile_surface(trials: Trials, surface: Surface) -> Profile:

@@ -41,7 +41,7 @@ class Term:
 class Basis:
     """The functions of a surface, in the order of their terms.
 
-    `powers` `[P, D]` is how far each function is above the simplest of its term along each axis.
+    `powers` `[P, D]` is by how many degrees each function is more than a parabola along each axis.
     """
 
     def __init__(self, axes: Sequence[Axis], terms: Sequence[Term]) -> None:
@@ -53,7 +53,7 @@ class Basis:
         for group, (term, step) in enumerate(zip(terms, steps, strict=True)):
             for place, axis in enumerate(term.axes):
                 if not isinstance(axes[axis], Category):
-                    self.powers[self.groups == group, axis] = step[:, place]
+                    self.powers[self.groups == group, axis] = np.maximum(step[:, place] - 1, 0)
         self._deepest = [
             max((t.degrees[t.axes.index(axis)] for t in terms if axis in t.axes), default=0)
             for axis in range(len(axes))

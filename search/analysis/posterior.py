@@ -21,8 +21,8 @@ from scipy.linalg import cholesky, solve_triangular
 from archloss.search.analysis.axes import Array
 from archloss.search.analysis.basis import Basis
 
-_DECAYS = np.array([0.15, 0.3, 0.5, 0.7, 0.9])
-_DEVIATIONS = {1: 1.0, 2: 0.3, 3: 0.2}
+_DECAYS = np.array([0.02, 0.08, 0.25, 0.5, 0.8])
+_DEVIATIONS = {1: 1.0, 2: 0.1, 3: 0.05}
 """Half-Cauchy scale of a term's deviation, by its number of axes, where the target has 1."""
 _SMALLEST = 1e-6
 _VAGUE = 1e-4

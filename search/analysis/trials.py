@@ -4,13 +4,13 @@ N trial, D axis, R rung.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import Enum
 
 import numpy as np
 import numpy.typing as npt
 
-from archloss.search.analysis.axes import Array, Axis
+from archloss.search.analysis.axes import Array, Axis, Category
 from archloss.search.analysis.basis import Roles
 
 
@@ -54,3 +54,36 @@ class Trials:
     def names(self) -> Sequence[str]:
         """Return the axes' names."""
         return [axis.name for axis in self.axes]
+
+
+def keep_levels(trials: Trials, kept: Sequence[int]) -> Trials:
+    """Return the trials at some levels of `by`, given by index; without that axis if it is one."""
+    by = trials.roles.by
+    assert by is not None
+    axis = trials.axes[by]
+    assert isinstance(axis, Category)
+    rows = np.isin(trials.points[:, by], kept)
+    some = replace(
+        trials,
+        points=trials.points[rows],
+        kinds=trials.kinds[rows],
+        values=trials.values[rows],
+        early=trials.early[rows],
+    )
+    if len(kept) > 1:
+        points = some.points.copy()
+        points[:, by] = np.searchsorted(kept, points[:, by])
+        fewer = replace(axis, levels=tuple(axis.levels[level] for level in kept))
+        axes = tuple(fewer if place == by else one for place, one in enumerate(trials.axes))
+        return replace(some, axes=axes, points=points)
+    roles = trials.roles
+    return replace(
+        some,
+        axes=tuple(one for place, one in enumerate(trials.axes) if place != by),
+        points=np.delete(some.points, by, axis=1),
+        roles=Roles(
+            context=roles.context - (roles.context > by),
+            choice=roles.choice - (roles.choice > by),
+            by=None,
+        ),
+    )

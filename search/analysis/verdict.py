@@ -77,25 +77,34 @@ def estimate_cost(draws: Array) -> Cost:
 def estimate_best(draws: Array, choices: Array) -> tuple[list[Interval], list[Interval], Interval]:
     """Return, for each context, the best choice and the profile there, and the best one's change.
 
-    `draws` is `[T, U, M]` at choices `[M]`; the change is from the first context to the last.
+    `draws` is `[T, U, M]` at choices `[M]`; the change is from the first context to the last. A
+    draw's own minimum lies too low, and the profile at the best choice may lie above the true
+    minimum: the interval of the lowest objective reaches from the one to the other.
     """
-    tails = [(1 - LEVEL) / 2, (1 + LEVEL) / 2]
+    tail = (1 - LEVEL) / 2
     mean = draws.mean(axis=0)
     at = mean.argmin(axis=1)
+    rows = np.arange(len(at))
+    chosen = draws[:, rows, at]
     best = choices[draws.argmin(axis=2)]
+    low, high = np.quantile(best, [tail, 1 - tail], axis=0)
     bests = [
-        _make_interval(float(choices[place]), np.quantile(best[:, row], tails))
-        for row, place in enumerate(at)
+        _make_interval(float(choices[place]), low[row], high[row]) for row, place in enumerate(at)
     ]
     values = [
-        _make_interval(float(mean[row, place]), np.quantile(draws[:, row, place], tails))
+        _make_interval(
+            float(mean[row, place]),
+            float(np.quantile(draws[:, row].min(axis=1), tail)),
+            float(np.quantile(chosen[:, row], 1 - tail)),
+        )
         for row, place in enumerate(at)
     ]
-    change = best[:, -1] - best[:, 0]
+    change = np.quantile(best[:, -1] - best[:, 0], [tail, 1 - tail])
     moved = float(choices[at[-1]] - choices[at[0]])
-    return bests, values, _make_interval(moved, np.quantile(change, tails))
+    return bests, values, _make_interval(moved, *change)
 
 
-def _make_interval(estimate: float, ends: Array) -> Interval:
-    low, high = (float(end) for end in ends)
-    return Interval(estimate=estimate, low=min(low, estimate), high=max(high, estimate))
+def _make_interval(estimate: float, low: float, high: float) -> Interval:
+    return Interval(
+        estimate=estimate, low=min(float(low), estimate), high=max(float(high), estimate)
+    )
