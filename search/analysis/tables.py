@@ -80,8 +80,9 @@ def make_table_trials(table: pd.DataFrame, columns: Columns, *, name: str) -> Tr
         if values.isna().any():
             row = int(np.flatnonzero(values.isna())[0])
             raise AnalysisError(
-                f"column {axis_name!r} of {name} must have a value in each row, but has none in row "
-                f"{table.index[row] + 1} (of the data, from 1): fill it in, or leave the row or the column out"
+                f"column {axis_name!r} of {name} must have a value in each row, but has none in "
+                f"row {table.index[row] + 1} (of the data, from 1): fill it in, or leave the row "
+                "or the column out"
             )
         axis = _make_axis(axis_name, values, columns, category=axis_name == by)
         if axis is None and axis_name not in asked:
@@ -97,9 +98,7 @@ def make_table_trials(table: pd.DataFrame, columns: Columns, *, name: str) -> Tr
             if isinstance(axis, Numeric)
             else axis.encode(list(values))
         )
-    errors = pd.to_numeric(table[_find(table, columns.error, name)], errors="coerce").to_numpy(
-        float
-    )
+    errors = _read_errors(table, columns, name)
     kinds = np.where(
         (kinds == Kind.COMPLETED.value) & ~np.isfinite(errors), Kind.DIVERGED.value, kinds
     )
@@ -152,6 +151,19 @@ def _read_kinds(table: pd.DataFrame, columns: Columns, name: str) -> tuple[np.nd
         )
     kept = states.isin(list(_KINDS)).to_numpy()
     return np.array([_KINDS.get(state, Kind.PRUNED).value for state in states]), kept
+
+
+def _read_errors(table: pd.DataFrame, columns: Columns, name: str) -> np.ndarray:
+    """Return each row's objective; NaN where there is none."""
+    given = table[_find(table, columns.error, name)]
+    errors = pd.to_numeric(given, errors="coerce")
+    words = given[errors.isna() & given.notna()]
+    if len(words):
+        raise AnalysisError(
+            f"column {columns.error!r} of {name} must have numbers, but has {words.iloc[0]!r}: "
+            "name the column with --error"
+        )
+    return np.asarray(errors.to_numpy(dtype=float, na_value=np.nan))
 
 
 def _make_axis(

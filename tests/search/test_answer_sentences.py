@@ -37,7 +37,9 @@ def test_an_interaction_that_goes_there_and_back_is_said_by_its_extremes():
 
 def test_none_that_matters_is_said_with_the_cost_and_the_one_choice():
     verdict, numbers = say(make_level(NO, cost=SMALL, sure=False))
-    assert verdict == "No: if the best ce_weight depends on depth at all, it is too little to matter."
+    assert (
+        verdict == "No: if the best ce_weight depends on depth at all, it is too little to matter."
+    )
     assert numbers == (
         "One ce_weight for every depth, 0.50, would cost 0.10 accuracy points (0.00 to 0.30); "
         f"{TAIL} (ranges are 95% intervals)."
@@ -146,7 +148,9 @@ def test_of_many_levels_the_one_that_may_cost_most_is_told():
     ]
     verdict, numbers = say(*levels, by="width")
     assert verdict.endswith("it is too little to matter, whatever the width.")
-    assert numbers.startswith("With width 16, where it may cost most, one ce_weight for every depth")
+    assert numbers.startswith(
+        "With width 16, where it may cost most, one ce_weight for every depth"
+    )
 
 
 def test_other_axes_and_objectives_have_their_own_names_and_units():

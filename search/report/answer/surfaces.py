@@ -5,8 +5,9 @@ from collections.abc import Sequence
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
-from matplotlib.cm import ScalarMappable
+from matplotlib.colorbar import Colorbar
 from matplotlib.colors import LogNorm, Normalize
+from matplotlib.contour import ContourSet
 from matplotlib.figure import Figure
 from matplotlib.ticker import FixedLocator, FuncFormatter, NullLocator
 
@@ -28,6 +29,8 @@ _COLOURS = "viridis"
 _BANDS = 12
 _SPREAD_FOR_LOG = 4.0
 _MOST_VECTOR_DOTS = 1500
+_ROOM = 1e-6
+"""The lowest band begins so much below the lowest value, which rounding might put outside."""
 
 
 def draw_surface(
@@ -41,40 +44,42 @@ def draw_surface(
         figure = Figure(figsize=(width, height), layout="constrained")
         FigureCanvasAgg(figure)
         panels = figure.subplots(1, len(levels), sharey=True, squeeze=False)[0]
-        colours, bands = _choose_colours(findings)
+        norm, bands = _choose_colours(findings)
         for axis, index in zip(panels, levels, strict=True):
-            _draw_panel(axis, findings, index, colours, bands)
+            filled = _draw_panel(axis, findings, index, norm, bands)
             scale_context(axis, findings, room=0.006)
             axis.set_title(name_level(findings.answer.by, findings.answer.levels[index].level))
         scale_choice(panels[0], findings, room=0.006)
         panels[0].set_ylabel(label_axis(findings.choice_axis))
-        _add_bar(figure, list(panels), findings, colours, bands)
+        _scale_bar(figure.colorbar(filled, ax=list(panels), pad=0.02), findings, norm, bands)
         handles, labels = panels[0].get_legend_handles_labels()
         figure.legend(handles, labels, loc="outside lower left", ncols=4, frameon=False)
         return figure
 
 
-def _choose_colours(findings: Findings) -> tuple[ScalarMappable, list[float]]:
+def _choose_colours(findings: Findings) -> tuple[Normalize, list[float]]:
     """Return the colours of the objective, and the values at which they change."""
     values = np.concatenate([level.profile.ravel() for level in findings.answer.levels])
     if values.min() > 0 and values.max() > _SPREAD_FOR_LOG * values.min():
         low, high = np.exp(find_colour_range(list(np.log(values))))
-        bands = np.geomspace(low, high, _BANDS)
-        return ScalarMappable(norm=LogNorm(low, high), cmap=_COLOURS), list(bands)
+        bands = np.geomspace(low * (1 - _ROOM), high, _BANDS)
+        return LogNorm(bands[0], high), list(bands)
     low, high = find_colour_range(list(values))
-    bands = np.linspace(low, high, _BANDS)
-    return ScalarMappable(norm=Normalize(low, high), cmap=_COLOURS), list(bands)
+    bands = np.linspace(low - _ROOM * abs(low), high, _BANDS)
+    return Normalize(bands[0], high), list(bands)
 
 
 def _draw_panel(
-    axis: Axes, findings: Findings, index: int, colours: ScalarMappable, bands: Sequence[float]
-) -> None:
+    axis: Axes, findings: Findings, index: int, norm: Normalize, bands: Sequence[float]
+) -> ContourSet:
     answer = findings.answer
     level = answer.levels[index]
     across = [encode(findings.context_axis, context) for context in answer.contexts]
     up = [encode(findings.choice_axis, choice) for choice in answer.choices]
     heights = level.profile.T
-    axis.contourf(across, up, heights, levels=bands, norm=colours.norm, cmap=_COLOURS, extend="max")
+    filled = axis.contourf(
+        across, up, heights, levels=bands, norm=norm, cmap=_COLOURS, extend="max"
+    )
     axis.contour(across, up, heights, levels=bands, colors="white", linewidths=0.4, alpha=0.5)
     for kind, marker, label in (
         (Kind.COMPLETED, "o", "trial"),
@@ -97,6 +102,7 @@ def _draw_panel(
         clip_on=False,
         label=f"best {findings.answer.choice}",
     )
+    return filled
 
 
 def _draw_trials(
@@ -120,17 +126,10 @@ def _draw_trials(
     )
 
 
-def _add_bar(
-    figure: Figure,
-    panels: list[Axes],
-    findings: Findings,
-    colours: ScalarMappable,
-    bands: Sequence[float],
-) -> None:
-    bar = figure.colorbar(colours, ax=panels, extend="max", pad=0.02)
+def _scale_bar(bar: Colorbar, findings: Findings, norm: Normalize, bands: Sequence[float]) -> None:
     bar.set_label(f"expected {findings.measure.label}, tuned")
     low, high = bands[0], bands[-1]
-    scale = Numeric(name="value", low=low, high=high, log=isinstance(colours.norm, LogNorm))
+    scale = Numeric(name="value", low=low, high=high, log=isinstance(norm, LogNorm))
     factor = findings.measure.factor
     ticks = [tick / factor for tick in list_ticks(scale, factor * low, factor * high)]
     bar.ax.yaxis.set_major_locator(FixedLocator(ticks))
