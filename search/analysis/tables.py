@@ -32,7 +32,8 @@ class Columns:
     `error` is the objective, lower being better. `tuned` are the other hyperparameters; None takes
     all columns that begin with `params_`. `state` says how trials ended; a table without it has
     completed ones. `log` are columns in which equal ratios count as equally far, besides those
-    that are above 0 and span a factor of 20.
+    that are above 0, span a factor of 20 and have their median nearer to their geometric middle
+    than to their arithmetic one.
     """
 
     question: Question
@@ -71,11 +72,17 @@ def make_table_trials(table: pd.DataFrame, columns: Columns, *, name: str) -> Tr
     places = []
     for axis_name in dict.fromkeys([*asked, *tuned]):
         values = table[_find(table, axis_name, name)]
+        if values.isin([np.inf, -np.inf]).any():
+            raise AnalysisError(
+                f"column {axis_name!r} of {name} must have finite values, but has an infinite one: "
+                "mend it, or leave the row or the column out"
+            )
         if values.isna().any():
             row = int(np.flatnonzero(values.isna())[0])
             raise AnalysisError(
-                f"column {axis_name!r} of {name} must have a value in each row, but has none in row "
-                f"{table.index[row]}: fill it in, or leave the row or the column out"
+                f"column {axis_name!r} of {name} must have a value in each row, but has none in "
+                f"row {table.index[row] + 1} (of the data, from 1): fill it in, or leave the row "
+                "or the column out"
             )
         axis = _make_axis(axis_name, values, columns, category=axis_name == by)
         if axis is None and axis_name not in asked:
@@ -91,9 +98,7 @@ def make_table_trials(table: pd.DataFrame, columns: Columns, *, name: str) -> Tr
             if isinstance(axis, Numeric)
             else axis.encode(list(values))
         )
-    errors = pd.to_numeric(table[_find(table, columns.error, name)], errors="coerce").to_numpy(
-        float
-    )
+    errors = _read_errors(table, columns, name)
     kinds = np.where(
         (kinds == Kind.COMPLETED.value) & ~np.isfinite(errors), Kind.DIVERGED.value, kinds
     )
@@ -148,11 +153,25 @@ def _read_kinds(table: pd.DataFrame, columns: Columns, name: str) -> tuple[np.nd
     return np.array([_KINDS.get(state, Kind.PRUNED).value for state in states]), kept
 
 
+def _read_errors(table: pd.DataFrame, columns: Columns, name: str) -> np.ndarray:
+    """Return each row's objective; NaN where there is none."""
+    given = table[_find(table, columns.error, name)]
+    errors = pd.to_numeric(given, errors="coerce")
+    words = given[errors.isna() & given.notna()]
+    if len(words):
+        raise AnalysisError(
+            f"column {columns.error!r} of {name} must have numbers, but has {words.iloc[0]!r}: "
+            "name the column with --error"
+        )
+    return np.asarray(errors.to_numpy(dtype=float, na_value=np.nan))
+
+
 def _make_axis(
     name: str, values: "pd.Series[float]", columns: Columns, *, category: bool
 ) -> Axis | None:
     """Return the axis of a column; None if it has one value alone."""
-    distinct = sorted(values.unique(), key=lambda value: (str(type(value)), value))
+    # Python's own values, not NumPy's: levels go into JSON.
+    distinct = sorted(values.unique().tolist(), key=lambda value: (str(type(value)), value))
     if len(distinct) < _FEWEST_VALUES:
         return None
     if category or values.dtype == bool or not pd.api.types.is_numeric_dtype(values):
@@ -164,9 +183,19 @@ def _make_axis(
         name=name,
         low=low,
         high=high,
-        log=name in columns.log or (low > 0 and high / low >= _LOG_RATIO),
+        log=name in columns.log or _looks_logarithmic(values.to_numpy(dtype=float), low, high),
         whole=bool((values == values.round()).all()),
     )
+
+
+def _looks_logarithmic(values: np.ndarray, low: float, high: float) -> bool:
+    """Say whether values spread evenly in their logarithm rather than as they are."""
+    if low <= 0 or high / low < _LOG_RATIO:
+        return False
+    median = float(np.median(values))
+    plain = abs((median - low) / (high - low) - 0.5)
+    logarithmic = abs(np.log(median / low) / np.log(high / low) - 0.5)
+    return bool(logarithmic < plain)
 
 
 def _find_penalty(errors: np.ndarray, kinds: np.ndarray) -> float:

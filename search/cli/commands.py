@@ -10,6 +10,7 @@ from archloss.search.cli.exporting import export
 from archloss.search.cli.launching import launch
 from archloss.search.cli.listing import list_studies, trials
 from archloss.search.cli.looking import show, status
+from archloss.search.cli.reporting import report
 from archloss.search.cli.stopping import stop
 from archloss.search.cli.telling import datasets, spaces, version
 
@@ -48,6 +49,14 @@ COMMANDS = (
         ),
     ),
     Command(name="show", function=show, examples=("archloss show digits 0",)),
+    Command(
+        name="report",
+        function=report,
+        examples=(
+            "archloss report digits",
+            "archloss report --trials trials.csv --error validation_error",
+        ),
+    ),
     Command(
         name="export",
         function=export,

@@ -2,13 +2,14 @@
 
 import contextlib
 import sys
+from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from archloss.search.cli.options import Folder, Storage, StudyName
 from archloss.search.cli.studies import open_database
-from archloss.search.report import LANDSCAPE_FILE
+from archloss.search.report import LANDSCAPE_FILE, REPORT_FILES, REPORT_FOLDER
 
 
 def delete(
@@ -17,15 +18,13 @@ def delete(
     storage: Storage = None,
     folder: Folder = None,
 ) -> None:
-    """Delete a study: all its trials, and its picture. Asks first; there is no way back."""
+    """Delete a study: all its trials, and its report. Asks first; there is no way back."""
     with open_database(storage, folder) as (database, home):
         counts = database.count_states(database.get_study(study).study_id)
         if not yes:
             _ask(study, sum(counts.values()))
         database.delete_study(study)
-    (home / study / LANDSCAPE_FILE).unlink(missing_ok=True)
-    with contextlib.suppress(OSError):  # not there, or it holds what is not ours to delete
-        (home / study).rmdir()
+    _delete_files(home / study)
     typer.echo(f"study {study!r} is deleted", err=True)
 
 
@@ -34,6 +33,16 @@ def _ask(study: str, trials: int) -> None:
         raise typer.BadParameter("nobody is there to ask: say --yes if you mean it")
     question = f"Delete study {study!r} with its {trials} trials, for good?"
     typer.confirm(question, abort=True, err=True)
+
+
+def _delete_files(folder: Path) -> None:
+    """Delete what we wrote for the study, and the folders if nothing else is in them."""
+    report = folder / REPORT_FOLDER
+    for path in (folder / LANDSCAPE_FILE, *(report / name for name in REPORT_FILES)):
+        path.unlink(missing_ok=True)
+    for emptied in (report, folder):
+        with contextlib.suppress(OSError):  # not there, or it holds what is not ours to delete
+            emptied.rmdir()
 
 
 def is_terminal() -> bool:

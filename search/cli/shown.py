@@ -39,6 +39,7 @@ def print_summary(console: Console, summary: Summary) -> None:
         console.print(f"Best ce_weight seen by depth ({label}):", highlight=False)
         console.print(make_cell_table(summary.cells, summary.objective))
         console.print(CAVEAT, highlight=False, style="dim")
+        console.print(f"What the trials say of that: archloss report {summary.study}")
 
 
 def describe_counts(summary: Summary) -> str:

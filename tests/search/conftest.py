@@ -3,6 +3,7 @@
 import json
 import sys
 from collections import Counter
+from pathlib import Path
 
 import pytest
 
@@ -13,6 +14,8 @@ from archloss.search.spec import Spec
 from archloss.storage.database import Database
 from archloss.storage.records import TrialStart
 from archloss.workers.inline import InlineExecutor
+
+sys.path.insert(0, str(Path(__file__).parent))  # for answers.py, which several tests share
 
 TRAININGS = '''
 """Trainings that only pretend: what they report is a function of the design and the epoch."""

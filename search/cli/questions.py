@@ -1,0 +1,145 @@
+"""Puts the question of `archloss report` to a study or a table."""
+
+import datetime
+import hashlib
+import shlex
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from archloss.search.analysis.answer import AnalysisError, answer
+from archloss.search.analysis.study import Question, make_trials
+from archloss.search.analysis.tables import Columns, read_table
+from archloss.search.cli.studies import Opened, open_study
+from archloss.search.report import REPORT_FOLDER
+from archloss.search.report.answer.findings import Findings, Source
+from archloss.search.report.answer.measure import (
+    DEFAULT_DIFFERENCE,
+    DEFAULT_POINTS,
+    Measure,
+    make_study_measure,
+)
+from archloss.search.report.wording import OBJECTIVE_LABELS
+
+if TYPE_CHECKING:
+    from archloss.search.analysis.trials import Trials
+    from archloss.search.cli.reporting import ReportOptions
+
+_ERROR = "value"
+
+
+def ask_study(options: "ReportOptions") -> tuple[Findings, Path]:
+    """Return what a study's trials say, and where its report belongs."""
+    assert options.study is not None
+    with open_study(options.study, storage=options.storage, folder=options.folder) as opened:
+        records = opened.read_trials()
+        trials = make_trials(opened.spec, records, _make_question(options))
+        notes = _describe_state(opened, sum(record.state == "RUNNING" for record in records))
+    spec, measure = opened.spec, make_study_measure(opened.spec.objective)
+    default = DEFAULT_POINTS if measure.is_error_rate else DEFAULT_DIFFERENCE
+    findings = Findings(
+        answer=answer(trials, bound=(options.bound or default) / measure.factor),
+        trials=trials,
+        measure=measure,
+        source=Source(
+            kind="study",
+            name=spec.name,
+            data=spec.dataset,
+            digest=opened.record.digest,
+            command=make_command(options),
+            made_at=_say_now(),
+            seed=spec.recipe.seed,
+            search_seed=spec.search.seed,
+            notes=notes,
+        ),
+    )
+    return findings, opened.folder / REPORT_FOLDER
+
+
+def ask_table(options: "ReportOptions") -> tuple[Findings, Path]:
+    """Return what a table's trials say, and where its report belongs."""
+    path = options.trials
+    assert path is not None
+    columns = Columns(
+        question=_make_question(options),
+        error=options.error or _ERROR,
+        tuned=tuple(options.tuned) or None,
+        state=options.state or "state",
+        log=tuple(options.log),
+    )
+    trials = read_table(path, columns)
+    measure, notes = _choose_measure(options, trials)
+    if options.bound is None and not measure.is_error_rate:
+        raise AnalysisError(
+            f"--bound must say which difference of {measure.label!r} matters, because it is no "
+            "error rate: give it in the column's own units, or say --unit percent or fraction"
+        )
+    findings = Findings(
+        answer=answer(trials, bound=(options.bound or DEFAULT_POINTS) / measure.factor),
+        trials=trials,
+        measure=measure,
+        source=Source(
+            kind="table",
+            name=path.name,
+            data=str(path),
+            digest=hashlib.sha256(path.read_bytes()).hexdigest(),
+            command=make_command(options),
+            made_at=_say_now(),
+            notes=notes,
+        ),
+    )
+    return findings, Path(f"{path.stem}-{REPORT_FOLDER}")
+
+
+def make_command(options: "ReportOptions") -> str:
+    """Return the command that makes the same report, without places, which may hold a password."""
+    words = ["archloss", "report"]
+    words += [options.study] if options.study is not None else ["--trials", str(options.trials)]
+    given: list[tuple[str, object]] = [
+        ("context", None if options.context == "depth" else options.context),
+        ("choice", None if options.choice == "ce_weight" else options.choice),
+        ("by", options.by),
+        ("bound", None if options.bound is None else f"{options.bound:g}"),
+        ("error", options.error),
+        ("unit", options.unit),
+        *(("tuned", name) for name in options.tuned),
+        ("state", options.state),
+        *(("log", name) for name in options.log),
+    ]
+    for name, value in given:
+        words += [] if value is None else [f"--{name}", str(value)]
+    return shlex.join(words)
+
+
+def _make_question(options: "ReportOptions") -> Question:
+    return Question(context=options.context, choice=options.choice, by=options.by)
+
+
+def _describe_state(opened: Opened, running: int) -> tuple[str, ...]:
+    """Say if the study goes on, or is not at its budget."""
+    if opened.database.list_drivers(opened.record.study_id):
+        return (
+            f"The study goes on, and {running} trials are under way: this is the answer of those "
+            "that have finished.",
+        )
+    return ()
+
+
+def _choose_measure(options: "ReportOptions", trials: "Trials") -> tuple[Measure, tuple[str, ...]]:
+    """Return how the table's objective is said, and a note where that was a guess."""
+    column = options.error or _ERROR
+    if column in OBJECTIVE_LABELS and options.unit is None:
+        return make_study_measure(column), ()
+    label = OBJECTIVE_LABELS.get(column, column)
+    if options.unit is not None:
+        return Measure(label=label, unit=options.unit), ()
+    values = trials.values[trials.values == trials.values]
+    if len(values) and (values.min() < 0 or values.max() > 1):
+        return Measure(label=label, unit="number"), ()
+    return Measure(label=label, unit="fraction"), (
+        f"The column {column!r} lies between 0 and 1, and was taken for a share of errors; "
+        "--unit number says that it is none.",
+    )
+
+
+def _say_now() -> str:
+    return datetime.datetime.now(datetime.UTC).strftime("%Y-%m-%d %H:%M UTC")

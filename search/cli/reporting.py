@@ -1,0 +1,160 @@
+"""The command `report`: answers whether the best choice depends on the context, and shows it."""
+
+import json
+import webbrowser
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Annotated, Literal
+
+import typer
+from rich.console import Console
+
+from archloss.search.cli.options import AsJson, Folder, Storage, takes
+
+_QUESTION = "What is asked"
+_TABLE = "Trials from a table"
+
+
+@dataclass(frozen=True, kw_only=True)
+class ReportOptions:
+    """What `archloss report` takes."""
+
+    study: Annotated[
+        str | None, typer.Argument(metavar="STUDY", help="Name of the study.", show_default=False)
+    ] = None
+    context: Annotated[
+        str, typer.Option(help="What the best choice may depend on.", rich_help_panel=_QUESTION)
+    ] = "depth"
+    choice: Annotated[
+        str, typer.Option(help="Whose best value is asked for.", rich_help_panel=_QUESTION)
+    ] = "ce_weight"
+    by: Annotated[
+        str | None,
+        typer.Option(
+            help="Answer apart for each of its values. Without it: residual, if it was searched.",
+            rich_help_panel=_QUESTION,
+            show_default=False,
+        ),
+    ] = None
+    bound: Annotated[
+        float | None,
+        typer.Option(
+            metavar="COST",
+            help="Smallest cost that matters: accuracy points (0.5), or, where the objective is "
+            "no error rate, the objective's own units (0.005).",
+            rich_help_panel=_QUESTION,
+            show_default=False,
+        ),
+    ] = None
+    trials: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE",
+            help="A CSV or Parquet file with a row for each trial, instead of a study.",
+            rich_help_panel=_TABLE,
+        ),
+    ] = None
+    error: Annotated[
+        str | None,
+        typer.Option(
+            metavar="COLUMN",
+            help="What was minimised. Without it: value.",
+            rich_help_panel=_TABLE,
+            show_default=False,
+        ),
+    ] = None
+    unit: Annotated[
+        Literal["fraction", "percent", "number"] | None,
+        typer.Option(
+            help="What --error is: errors from 0 to 1, or from 0 to 100, or neither. Without it: "
+            "fraction, if it lies between 0 and 1.",
+            rich_help_panel=_TABLE,
+        ),
+    ] = None
+    tuned: Annotated[
+        list[str],
+        typer.Option(
+            metavar="COLUMN",
+            help="Another hyperparameter that was searched. Repeatable. Without it: all columns "
+            "params_...",
+            rich_help_panel=_TABLE,
+        ),
+    ] = field(default_factory=list)
+    state: Annotated[
+        str | None,
+        typer.Option(
+            metavar="COLUMN",
+            help="How each trial ended: complete, diverged, pruned or fail. Without it: state.",
+            rich_help_panel=_TABLE,
+            show_default=False,
+        ),
+    ] = None
+    log: Annotated[
+        list[str],
+        typer.Option(
+            metavar="COLUMN",
+            help="A column in which equal ratios count as equally far. Repeatable.",
+            rich_help_panel=_TABLE,
+        ),
+    ] = field(default_factory=list)
+    output: Annotated[
+        Path | None,
+        typer.Option(
+            "--output",
+            "-o",
+            help="Folder to write to. Without it: report in the study's folder, or FILE-report.",
+            show_default=False,
+        ),
+    ] = None
+    open_page: Annotated[bool, typer.Option("--open", help="Show the page in a web browser.")] = (
+        False
+    )
+    storage: Storage = None
+    folder: Folder = None
+    as_json: AsJson = False
+
+
+@takes(ReportOptions)
+def report(options: ReportOptions) -> None:
+    """Answer whether the best loss mix depends on depth, and write a report with the evidence.
+
+    The answer comes with an interval, a verdict, and its size in accuracy points. A study that is
+    still running may be asked: the answer is that of its trials so far.
+    """
+    _check(options)
+    from archloss.search.cli.questions import ask_study, ask_table
+    from archloss.search.report.answer.document import make_document
+    from archloss.search.report.answer.terminal import print_answer
+    from archloss.search.report.answer.writing import write_report
+
+    findings, folder = ask_table(options) if options.trials else ask_study(options)
+    paths = write_report(findings, options.output or folder)
+    if options.as_json:
+        typer.echo(json.dumps(make_document(findings), indent=1, allow_nan=False))
+    else:
+        print_answer(Console(), findings, paths)
+    if options.open_page and not webbrowser.open(paths[-1].resolve().as_uri()):
+        typer.echo(f"no web browser was found here: open {paths[-1]} in one", err=True)
+
+
+def _check(options: ReportOptions) -> None:
+    if options.study is None and options.trials is None:
+        raise typer.BadParameter(
+            "say what to report on: the name of a study (`archloss list` shows them), or "
+            "--trials FILE"
+        )
+    if options.study is not None and options.trials is not None:
+        raise typer.BadParameter(
+            f"report on the study {options.study!r} or on the table {str(options.trials)!r}: "
+            "leave one of them out"
+        )
+    given = [
+        f"--{name}" for name in ("error", "unit", "tuned", "state", "log") if getattr(options, name)
+    ]
+    if given and options.trials is None:
+        raise typer.BadParameter(
+            f"{given[0]} is about a table, and a study knows its own: leave it out, or say "
+            "--trials FILE"
+        )
+    if options.bound is not None and not 0 < options.bound < float("inf"):
+        raise typer.BadParameter(f"--bound must be above 0, but got {options.bound:g}")

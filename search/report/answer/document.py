@@ -1,0 +1,91 @@
+"""The report as JSON: every number of it, in the objective's own units."""
+
+from dataclasses import asdict
+from math import isfinite
+
+import archloss
+from archloss.search.analysis.answer import LevelAnswer
+from archloss.search.analysis.axes import Array
+from archloss.search.report.answer.evidence import find_extra
+from archloss.search.report.answer.findings import Findings
+from archloss.search.report.answer.sentences import name_level, say_answer
+
+FORMAT = 1
+"""Goes up when a key changes its meaning or goes away; new keys may come at any time."""
+
+
+def make_document(findings: Findings) -> dict[str, object]:
+    """Return the report as plain values that `json.dumps` takes; docs/report.md names the keys."""
+    answer, source = findings.answer, findings.source
+    return {
+        "format": FORMAT,
+        "archloss": archloss.__version__,
+        "sentences": list(say_answer(findings)),
+        "verdict": answer.verdict.name.lower(),
+        "question": {
+            "context": answer.context,
+            "choice": answer.choice,
+            "by": answer.by,
+            "objective": findings.measure.label,
+            "unit": findings.measure.unit,
+            "bound": answer.bound,
+        },
+        "more_trials": answer.more_trials
+        if answer.more_trials is not None and isfinite(answer.more_trials)
+        else None,
+        "trials": {
+            "completed": answer.completed,
+            "diverged": answer.diverged,
+            "pruned": answer.pruned,
+        },
+        "levels": [_level_to_json(findings, level) for level in answer.levels],
+        "contexts": [float(context) for context in answer.contexts],
+        "choices": [_round(choice) for choice in answer.choices],
+        "caveats": list(answer.caveats),
+        "notes": list(source.notes),
+        "source": {
+            "kind": source.kind,
+            "name": source.name,
+            "data": source.data,
+            "digest": source.digest,
+            "seed": source.seed,
+            "search_seed": source.search_seed,
+            "sampler": answer.sampler,
+            "command": source.command,
+            "made_at": source.made_at,
+        },
+    }
+
+
+def _level_to_json(findings: Findings, level: LevelAnswer) -> dict[str, object]:
+    return {
+        "level": level.level,
+        "name": name_level(findings.answer.by, level.level),
+        "verdict": level.verdict.name.lower(),
+        "cost": asdict(level.cost),
+        "common": _round(level.common),
+        "change": asdict(level.change),
+        "bests": [
+            {
+                "context": float(best.context),
+                "choice": asdict(best.choice),
+                "objective": asdict(best.objective),
+                "extra_with_common": _round(extra),
+            }
+            for best, extra in zip(level.bests, find_extra(findings, level), strict=True)
+        ],
+        "profile": {
+            "mean": _list(level.profile),
+            "low": _list(level.profile_low),
+            "high": _list(level.profile_high),
+        },
+    }
+
+
+def _list(values: Array) -> list[list[float]]:
+    return [[_round(value) for value in row] for row in values]
+
+
+def _round(value: float) -> float:
+    """Return six digits: more than any of these numbers is known to."""
+    return float(f"{value:.6g}")

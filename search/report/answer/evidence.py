@@ -1,0 +1,95 @@
+"""The tables under the answer: what is known of each level, and of each context in it."""
+
+from dataclasses import dataclass
+
+from archloss.search.analysis.answer import LevelAnswer
+from archloss.search.analysis.verdict import Interval
+from archloss.search.report.answer.findings import Findings
+from archloss.search.report.answer.sentences import name_level, say_verdict_of
+
+
+@dataclass(frozen=True, kw_only=True)
+class Row:
+    """A context: the best choice, the objective there, and what the common choice adds to it.
+
+    Each is written out; `choice_range` and `value_range` are the 95% intervals.
+    """
+
+    context: str
+    choice: str
+    choice_range: str
+    value: str
+    value_range: str
+    extra: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class LevelTable:
+    """A level of `by`: its name, verdict, three numbers with their names, and a row per context."""
+
+    name: str
+    verdict: str
+    facts: tuple[tuple[str, str], ...]
+    columns: tuple[str, str, str, str]
+    rows: tuple[Row, ...]
+
+
+def make_tables(findings: Findings) -> tuple[LevelTable, ...]:
+    """Return a table per level of `by`, in the answer's order."""
+    return tuple(_make_table(findings, level) for level in findings.answer.levels)
+
+
+def find_extra(findings: Findings, level: LevelAnswer) -> list[float]:
+    """Return, for each context, how much the common choice's expected objective is above the best.
+
+    Both are of the profile's mean; the average over contexts is the cost, but for its shrinkage.
+    """
+    choices = list(findings.answer.choices)
+    common = choices.index(level.common)
+    return [float(row[common] - row.min()) for row in level.profile]
+
+
+def _make_table(findings: Findings, level: LevelAnswer) -> LevelTable:
+    answer, measure = findings.answer, findings.measure
+    common = findings.format_choice(level.common)
+    rows = tuple(
+        Row(
+            context=findings.format_context(best.context),
+            choice=findings.format_choice(best.choice.estimate),
+            choice_range=_format_choices(findings, best.choice),
+            value=measure.format_value(best.objective.estimate),
+            value_range=measure.format_range(best.objective),
+            extra=f"+{measure.format_difference(extra)}",
+        )
+        for best, extra in zip(level.bests, find_extra(findings, level), strict=True)
+    )
+    return LevelTable(
+        name=name_level(answer.by, level.level),
+        verdict=say_verdict_of(findings, level),
+        facts=(
+            (
+                f"Cost of one {answer.choice} for every {answer.context}",
+                f"{measure.format_difference(level.cost.estimate)} {measure.name_difference()} "
+                f"({measure.format_difference(level.cost.low)} to "
+                f"{measure.format_difference(level.cost.high)})",
+            ),
+            (f"That one {answer.choice}", common),
+            (
+                f"Change of the best {answer.choice}, {answer.context} "
+                f"{findings.format_context(answer.contexts[0])} to "
+                f"{findings.format_context(answer.contexts[-1])}",
+                f"{_sign(findings, level.change.estimate)} "
+                f"({_sign(findings, level.change.low)} to {_sign(findings, level.change.high)})",
+            ),
+        ),
+        columns=(answer.context, f"best {answer.choice}", measure.label, f"with {common}"),
+        rows=rows,
+    )
+
+
+def _format_choices(findings: Findings, interval: Interval) -> str:
+    return f"{findings.format_choice(interval.low)} to {findings.format_choice(interval.high)}"
+
+
+def _sign(findings: Findings, change: float) -> str:
+    return f"{'-' if change < 0 else '+'}{findings.format_choice(abs(change))}"

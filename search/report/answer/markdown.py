@@ -1,0 +1,61 @@
+"""The report as Markdown, to be put into a note or an issue."""
+
+import re
+
+import archloss
+from archloss.search.report.answer.evidence import LevelTable, make_tables
+from archloss.search.report.answer.findings import Findings
+from archloss.search.report.answer.origin import list_origin
+from archloss.search.report.answer.sentences import say_answer
+
+_SPECIAL = re.compile(r"([\\`*_\[\]<>|#~$])")
+
+
+def escape(text: str) -> str:
+    """Return text that Markdown shows as it stands, also in a table's cell.
+
+    >>> print(escape("a|b <c>"))
+    a\\|b \\<c\\>
+    """
+    return _SPECIAL.sub(r"\\\1", text).replace("\n", " ")
+
+
+def make_markdown(findings: Findings) -> str:
+    """Return the report as Markdown; its pictures lie beside it."""
+    verdict, numbers = say_answer(findings)
+    answer = findings.answer
+    lines = [
+        f"# {escape(findings.source.name)}",
+        f"**{escape(verdict)}** {escape(numbers)}",
+        f"![Best {escape(answer.choice)} over {escape(answer.context)}](best-mix.png)",
+        f"![{escape(findings.measure.label)} over {escape(answer.context)} and "
+        f"{escape(answer.choice)}](surface.png)",
+        "## Evidence",
+        "In brackets: 95% intervals. The last column is what one "
+        f"{escape(answer.choice)} for every {escape(answer.context)} adds.",
+    ]
+    for table in make_tables(findings):
+        lines += _make_table(table)
+    remarks = [*findings.source.notes, *answer.caveats]
+    if remarks:
+        lines += ["## Caveats", "\n".join(f"- {escape(remark)}" for remark in remarks)]
+    lines += [
+        "## How to make it again",
+        "\n".join(f"- {escape(name)}: {escape(text)}" for name, text in list_origin(findings)),
+        f"Written by archloss {archloss.__version__}.",
+    ]
+    return "\n\n".join(lines) + "\n"
+
+
+def _make_table(table: LevelTable) -> list[str]:
+    columns = [escape(column) for column in table.columns]
+    rows = [
+        f"| {row.context} | {row.choice} ({row.choice_range}) | {row.value} ({row.value_range}) | "
+        f"{row.extra} |"
+        for row in table.rows
+    ]
+    return [
+        f"### {escape(table.name[0].upper() + table.name[1:])}: {escape(table.verdict)}",
+        "\n".join(f"- {escape(name)}: {escape(text)}" for name, text in table.facts),
+        "\n".join([f"| {' | '.join(columns)} |", "|---:|---:|---:|---:|", *rows]),
+    ]

@@ -1,0 +1,83 @@
+"""The report as one page that needs nothing else: no network, no scripts, light and dark."""
+
+from collections.abc import Sequence
+from html import escape
+from pathlib import Path
+
+import jinja2
+from markupsafe import Markup
+
+import archloss
+from archloss.search.analysis.verdict import Verdict
+from archloss.search.report.answer.evidence import make_tables
+from archloss.search.report.answer.figures import draw_best
+from archloss.search.report.answer.findings import Findings
+from archloss.search.report.answer.origin import list_origin
+from archloss.search.report.answer.sentences import name_level, say_answer
+from archloss.search.report.answer.surfaces import draw_surface
+from archloss.search.report.answer.vector import make_inline
+
+_TEMPLATE = Path(__file__).with_name("page.html")
+_WIDTH, _HEIGHT = 4.7, 3.6
+"""Inches: small enough that the text of a figure can be read on a telephone."""
+_SHORT = {Verdict.INTERACTION: "Yes", Verdict.NONE: "No", Verdict.UNDECIDED: "Not yet known"}
+
+
+def make_page(findings: Findings) -> str:
+    """Return the page as HTML; whatever comes from a user is escaped."""
+    environment = jinja2.Environment(
+        autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True
+    )
+    template = environment.from_string(_TEMPLATE.read_text(encoding="utf-8"))
+    verdict, numbers = say_answer(findings)
+    return template.render(
+        findings=findings,
+        answer=findings.answer,
+        measure=findings.measure,
+        short=_SHORT[findings.answer.verdict],
+        verdict=verdict,
+        numbers=numbers,
+        best=_draw_best(findings),
+        surfaces=_draw_surfaces(findings),
+        tables=make_tables(findings),
+        remarks=[*findings.source.notes, *findings.answer.caveats],
+        origin=list_origin(findings),
+        version=archloss.__version__,
+    )
+
+
+def describe_best(findings: Findings) -> str:
+    """Return in words what the picture of the best choice shows."""
+    answer = findings.answer
+    levels = [
+        f"{name_level(answer.by, level.level)}: "
+        + ", ".join(
+            f"{findings.format_choice(best.choice.estimate)} at "
+            f"{findings.format_context(best.context)}"
+            for best in level.bests
+        )
+        for level in answer.levels
+    ]
+    return f"Best {answer.choice} over {answer.context}. {'. '.join(levels)}."
+
+
+def _draw_best(findings: Findings) -> Markup:
+    figure = draw_best(findings, width=_WIDTH, height=_HEIGHT)
+    return _inline(figure, name="best", description=describe_best(findings))
+
+
+def _draw_surfaces(findings: Findings) -> Sequence[Markup]:
+    answer = findings.answer
+    return [
+        _inline(
+            draw_surface(findings, [index], width=_WIDTH, height=_HEIGHT),
+            name=f"surface-{index}",
+            description=f"Expected {findings.measure.label} over {answer.context} and "
+            f"{answer.choice}, {name_level(answer.by, level.level)}; the table has its numbers.",
+        )
+        for index, level in enumerate(answer.levels)
+    ]
+
+
+def _inline(figure: object, *, name: str, description: str) -> Markup:
+    return Markup(make_inline(figure, name=name, description=escape(description)))  # type: ignore[arg-type]

@@ -1,0 +1,202 @@
+"""The answer in two sentences: what it is, and the numbers behind it."""
+
+import math
+from collections.abc import Sequence
+
+from archloss.search.analysis.answer import Best, LevelAnswer
+from archloss.search.analysis.verdict import Verdict
+from archloss.search.report.answer.findings import Findings
+from archloss.search.report.wording import format_setting
+from archloss.spaces.dimensions import Value
+
+_MOST_TOLD = 2
+_SAME_WAY = 0.5
+"""The best choice moves from the first context to the last if that is so much of all its moves."""
+
+
+def say_answer(findings: Findings) -> tuple[str, str]:
+    """Return the verdict, and the numbers that it rests on, each as a sentence."""
+    return _say_verdict(findings), _say_numbers(findings)
+
+
+def name_level(by: str | None, level: Value | None) -> str:
+    """Return what a level is called; "all trials" where there is no `by`.
+
+    >>> [name_level("residual", True), name_level("activation", "relu"), name_level(None, None)]
+    ['residual networks', 'activation relu', 'all trials']
+    """
+    if by is None or level is None:
+        return "all trials"
+    if by == "residual" and level in (False, True):
+        return "residual networks" if level else "plain networks"
+    return f"{by} {format_setting(level)}"
+
+
+def place_level(by: str | None, level: Value | None) -> str:
+    """Return where something is so, as it stands in a sentence.
+
+    >>> [place_level("residual", False), place_level("activation", "relu"), place_level(None, None)]
+    ['in plain networks', 'with activation relu', '']
+    """
+    if by is None:
+        return ""
+    name = name_level(by, level)
+    return f"in {name}" if name.endswith(" networks") else f"with {name}"
+
+
+def say_verdict_of(findings: Findings, level: LevelAnswer) -> str:
+    """Return a level's verdict in a few words."""
+    answer = findings.answer
+    if level.verdict is Verdict.UNDECIDED and seems_to_move(level):
+        return (
+            f"the best {answer.choice} seems to move with {answer.context}, not known if it matters"
+        )
+    return level.verdict.value.format(choice=answer.choice, context=answer.context)
+
+
+def seems_to_move(level: LevelAnswer) -> bool:
+    """Say whether the interval of the best choice's change is clear of 0."""
+    return level.change.low > 0 or level.change.high < 0
+
+
+def describe_more(more_trials: float) -> str:
+    """Return about how many more trials it takes, with two digits that count.
+
+    >>> [describe_more(n) for n in (3.0, 1234.0, math.inf)]
+    ['about 10 more trials should tell', 'about 1,300 more trials should tell', \
+'even many times as many trials may not tell']
+    """
+    if math.isinf(more_trials):
+        return "even many times as many trials may not tell"
+    step = max(10.0, 10.0 ** (math.floor(math.log10(max(more_trials, 1.0))) - 1))
+    return f"about {math.ceil(more_trials / step) * step:,.0f} more trials should tell"
+
+
+def _say_verdict(findings: Findings) -> str:
+    answer = findings.answer
+    groups = {
+        verdict: [level for level in answer.levels if level.verdict is verdict]
+        for verdict in Verdict
+    }
+    deciding = groups[answer.verdict]
+    same = len(deciding) == len(answer.levels)
+    where = _list_everywhere(findings) if same else _list(findings, deciding)
+    text = _say_group(findings, where, moves=all(map(seems_to_move, deciding)))
+    if groups[Verdict.UNDECIDED] and answer.verdict is Verdict.INTERACTION:
+        text += f";{_list(findings, groups[Verdict.UNDECIDED])} that cannot be told yet"
+    if groups[Verdict.NONE] and not same:
+        text += f";{_list(findings, groups[Verdict.NONE])}, if at all, too little to matter"
+    return f"{text}."
+
+
+def _say_group(findings: Findings, where: str, *, moves: bool) -> str:
+    """Return the answer's verdict for the levels that decide it."""
+    answer = findings.answer
+    depends = f"the best {answer.choice} depends on {answer.context}"
+    seems = f"the best {answer.choice} seems to move with {answer.context}"
+    if answer.verdict is Verdict.INTERACTION:
+        return f"Yes: {depends}{where}"
+    if answer.verdict is Verdict.NONE:
+        if moves:
+            return f"No: {seems}, but too little to matter{where}"
+        return f"No: if {depends} at all, it is too little to matter{where}"
+    if moves:
+        return f"It cannot be told yet whether it matters, but {seems}{where}"
+    return f"It cannot be told yet whether {depends} enough to matter{where}"
+
+
+def _list(findings: Findings, levels: Sequence[LevelAnswer]) -> str:
+    """Return " in plain networks", or " with activation relu and with activation tanh"."""
+    return " " + " and ".join(place_level(findings.answer.by, level.level) for level in levels)
+
+
+def _list_everywhere(findings: Findings) -> str:
+    """Return where something is so that is so at every level."""
+    answer = findings.answer
+    if answer.by is None:
+        return ""
+    if len(answer.levels) > _MOST_TOLD:
+        return f", whatever the {answer.by}"
+    return f",{_list(findings, answer.levels)} alike"
+
+
+def _say_numbers(findings: Findings) -> str:
+    answer, measure = findings.answer, findings.measure
+    told: Sequence[LevelAnswer] = answer.levels
+    worst = ""
+    if len(told) > _MOST_TOLD:
+        deciding = [level for level in told if level.verdict is answer.verdict]
+        told = [max(deciding, key=lambda level: level.cost.high)]
+        worst = ", where it may cost most,"
+    # What the verdict is about comes first.
+    told = sorted(told, key=lambda level: level.verdict is not answer.verdict)
+    clauses = [
+        f"{place_level(answer.by, level.level)}{worst} {_say_level(findings, level)}".strip()
+        for level in told
+    ]
+    if answer.verdict is Verdict.UNDECIDED and answer.more_trials is not None:
+        clauses.append(
+            f"a cost matters from {measure.format_bound(answer.bound)} on, and "
+            f"{describe_more(answer.more_trials)} (ranges are 95% intervals)"
+        )
+    else:
+        clauses.append(
+            f"a cost matters from {measure.format_bound(answer.bound)} on (ranges are 95% "
+            "intervals)"
+        )
+    text = "; ".join(clauses)
+    return f"{text[0].upper()}{text[1:]}."
+
+
+def _say_level(findings: Findings, level: LevelAnswer) -> str:
+    answer, measure = findings.answer, findings.measure
+    cost = measure.format_difference(level.cost.estimate)
+    between = (
+        f"{measure.format_difference(level.cost.low)} to "
+        f"{measure.format_difference(level.cost.high)}"
+    )
+    unit = measure.name_difference()
+    common = findings.format_choice(level.common)
+    first, last = _find_move(level)
+    move = f"from {_say_best(findings, first)} to {_say_best(findings, last)}"
+    if level.verdict is Verdict.UNDECIDED and seems_to_move(level):
+        return (
+            f"it seems to move {move}, and one for every {answer.context}, {common}, would cost "
+            f"{between} {unit}"
+        )
+    if level.verdict is Verdict.UNDECIDED:
+        return (
+            f"one {answer.choice} for every {answer.context}, {common}, would cost {between} {unit}"
+        )
+    if level.verdict is Verdict.NONE:
+        return (
+            f"one {answer.choice} for every {answer.context}, {common}, would cost "
+            f"{cost} {unit} ({between})"
+        )
+    return (
+        f"it moves {move}, and one for every {answer.context}, {common}, would cost {cost} {unit} "
+        f"({between})"
+    )
+
+
+def _say_best(findings: Findings, best: Best) -> str:
+    choice = findings.format_choice
+    return (
+        f"{choice(best.choice.estimate)} ({choice(best.choice.low)} to {choice(best.choice.high)}) "
+        f"at {findings.answer.context} {findings.format_context(best.context)}"
+    )
+
+
+def _find_move(level: LevelAnswer) -> tuple[Best, Best]:
+    """Return two contexts that show how the best choice moves, in the order of contexts.
+
+    They are the first and the last, or, where it goes there and back, the extremes.
+    """
+    bests = level.bests
+    lowest = min(bests, key=lambda best: best.choice.estimate)
+    highest = max(bests, key=lambda best: best.choice.estimate)
+    whole = highest.choice.estimate - lowest.choice.estimate
+    if abs(bests[-1].choice.estimate - bests[0].choice.estimate) >= _SAME_WAY * whole:
+        return bests[0], bests[-1]
+    first, last = sorted((lowest, highest), key=lambda best: best.context)
+    return first, last

@@ -1,0 +1,78 @@
+"""Writes a report's files, each whole or not at all."""
+
+import contextlib
+import json
+import os
+import uuid
+from collections.abc import Mapping
+from pathlib import Path
+
+from archloss.search.report import REPORT_FILES
+from archloss.search.report.answer.document import make_document
+from archloss.search.report.answer.figures import draw_best
+from archloss.search.report.answer.findings import Findings
+from archloss.search.report.answer.markdown import make_markdown
+from archloss.search.report.answer.page import make_page
+from archloss.search.report.answer.surfaces import draw_surface
+from archloss.search.report.answer.vector import make_png, make_svg
+from archloss.spaces.errors import ArchlossError
+
+_BEST = {"width": 6.4, "height": 4.2}
+_PANEL_WIDTH, _PANEL_HEIGHT, _BAR_WIDTH = 4.3, 4.4, 1.2
+
+
+class ReportError(ArchlossError):
+    """The report cannot be written where it was asked for."""
+
+
+def write_report(findings: Findings, folder: Path) -> tuple[Path, ...]:
+    """Write all files of the report into a folder, which is made, and return their paths.
+
+    All are made before the first one is replaced. Raises ReportError where the folder cannot be
+    used.
+    """
+    contents = make_files(findings)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        return _replace(folder, contents)
+    except OSError as error:
+        raise ReportError(
+            f"--output must be a folder that can be written to, but {str(folder)!r} cannot: "
+            f"{error.strerror}. Choose another"
+        ) from error
+
+
+def make_files(findings: Findings) -> dict[str, bytes]:
+    """Return the contents of all files by name."""
+    levels = range(len(findings.answer.levels))
+    best = draw_best(findings, **_BEST)
+    surface = draw_surface(
+        findings, levels, width=_PANEL_WIDTH * len(levels) + _BAR_WIDTH, height=_PANEL_HEIGHT
+    )
+    document = json.dumps(make_document(findings), indent=1, allow_nan=False)
+    made = {
+        "report.json": f"{document}\n".encode(),
+        "report.md": make_markdown(findings).encode(),
+        "best-mix.png": make_png(best),
+        "best-mix.svg": make_svg(best),
+        "surface.png": make_png(surface),
+        "surface.svg": make_svg(surface),
+        "report.html": make_page(findings).encode(),
+    }
+    return {name: made[name] for name in REPORT_FILES}
+
+
+def _replace(folder: Path, contents: Mapping[str, bytes]) -> tuple[Path, ...]:
+    """Write each file beside its place, then move all of them to where they belong."""
+    mark = uuid.uuid4().hex
+    begun = {name: folder / f".{name}.{mark}" for name in contents}
+    try:
+        for name, path in begun.items():
+            path.write_bytes(contents[name])
+        for name, path in begun.items():
+            os.replace(path, folder / name)
+    finally:
+        for path in begun.values():
+            with contextlib.suppress(OSError):
+                path.unlink(missing_ok=True)
+    return tuple(folder / name for name in contents)

@@ -1,0 +1,185 @@
+"""`archloss report`: an answer from a table or a stored study, and what it says of bad input."""
+
+import json
+import webbrowser
+
+import numpy as np
+import pandas as pd
+import pytest
+from typer.testing import CliRunner
+
+from archloss.search.cli.app import app
+from archloss.search.cli.questions import make_command
+from archloss.search.cli.reporting import ReportOptions
+from archloss.search.report import REPORT_FILES
+from archloss.workers.inline import InlineExecutor
+
+
+def run(*arguments):
+    runner = CliRunner(env={"COLUMNS": "100", "TERM": "dumb"})
+    return runner.invoke(app, ["report", *map(str, arguments)])
+
+
+def make_table(count=120, **changes):
+    """Trials whose best mix rises with depth where there are no residual connections."""
+    random = np.random.default_rng(5)
+    depth = np.round(2 ** random.uniform(0, 5, count)).astype(int)
+    residual = np.arange(count) % 2 == 0
+    mix = random.random(count)
+    rate = 10 ** random.uniform(-4, -2, count)
+    best = np.where(residual, 0.5, 0.1 + 0.16 * np.log2(depth))
+    error = 0.04 + 0.3 * (mix - best) ** 2 + 0.01 * (np.log10(rate) + 3) ** 2
+    columns = {
+        "depth": depth,
+        "residual": residual,
+        "ce_weight": mix,
+        "params_learning_rate": rate,
+        "value": error + random.normal(0, 0.002, count),
+        "state": "COMPLETE",
+    }
+    return pd.DataFrame(columns | changes)
+
+
+@pytest.fixture
+def write(tmp_path, monkeypatch):
+    """Write a table, and be where it is."""
+    monkeypatch.chdir(tmp_path)
+
+    def write(table):
+        table.to_csv(tmp_path / "trials.csv", index=False)
+        return "trials.csv"
+
+    return write
+
+
+def test_a_table_gets_an_answer_and_a_report(write, tmp_path):
+    result = run("--trials", write(make_table()))
+    assert result.exit_code == 0, result.stderr
+    words = " ".join(result.stdout.split())
+    assert words.startswith("Yes: the best ce_weight depends on depth in plain networks; ")
+    assert "Plain networks: the best ce_weight depends on depth" in words
+    assert "Cost of one ce_weight for every depth" in words
+    assert "taken for a share of errors" in words
+    folder = tmp_path / "trials-report"
+    assert sorted(path.name for path in folder.iterdir()) == sorted(REPORT_FILES)
+    assert result.stdout.rstrip().endswith("trials-report/report.html")
+    document = json.loads((folder / "report.json").read_text())
+    plain, residual = document["levels"]
+    assert (plain["level"], residual["level"]) == (False, True)
+    # 0.3 * the variance of 0.1 + 0.16 * log2(depth), some two accuracy points
+    assert plain["cost"]["low"] < 0.02 < plain["cost"]["high"]
+    assert document["source"]["command"] == "archloss report --trials trials.csv"
+    assert document["trials"] == {"completed": 120, "diverged": 0, "pruned": 0}
+
+
+def test_other_columns_and_units_are_named(write, tmp_path):
+    table = make_table().drop(columns=["residual", "state"])
+    table = table.rename(columns={"depth": "layers", "ce_weight": "mix", "value": "wrong"})
+    table["wrong"] *= 100
+    names = ["--context", "layers", "--choice", "mix", "--error", "wrong", "--unit", "percent"]
+    result = run("--trials", write(table), *names, "--json", "--output", "there")
+    assert result.exit_code == 0, result.stderr
+    document = json.loads(result.stdout)
+    assert document == json.loads((tmp_path / "there" / "report.json").read_text())
+    assert document["question"]["by"] is None
+    assert document["question"]["bound"] == 0.5
+    assert "accuracy points" in document["sentences"][1]
+    assert "for every layers" in document["sentences"][1]
+
+
+def test_a_stored_study_gets_an_answer_and_is_told_to_go_on(bench, monkeypatch):
+    spec = bench.make_spec(trials=120, pack=40, recipe={"epochs": 1})
+    bench.run(spec, executor=InlineExecutor())
+    opened = []
+    monkeypatch.setattr(webbrowser, "open", lambda url: opened.append(url) or False)
+    lease = bench.database.open_lease(bench.prepare(spec).study_id)
+    places = ["--folder", bench.folder, "--open", "--bound", 2]
+    result = run("study", *places)
+    assert result.exit_code == 0, result.stderr
+    words = " ".join(result.stdout.split())
+    assert "The study goes on, and 0 trials are under way" in words
+    assert "Residual networks: no dependence on depth that matters" in words
+    folder = bench.folder / "study" / "report"
+    document = json.loads((folder / "report.json").read_text())
+    # What these trainings report is |ce_weight - 0.3|, whatever the depth.
+    for level in document["levels"]:
+        assert level["common"] == pytest.approx(0.3, abs=0.1)
+    assert document["question"]["bound"] == pytest.approx(0.02)
+    assert document["source"]["digest"] == spec.digest()
+    assert document["source"]["command"] == "archloss report study --bound 2"
+    assert opened == [(folder / "report.html").as_uri()]
+    assert "no web browser was found here" in result.stderr
+    assert lease
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        ([], "say what to report on"),
+        (["digits", "--trials", "trials.csv"], "leave one of them out"),
+        (["digits", "--error", "value"], "--error is about a table"),
+        (["digits", "--log", "width"], "--log is about a table"),
+        (["digits", "--bound", "0"], "--bound must be above 0, but got 0"),
+        (["--trials", "nowhere.csv"], "'nowhere.csv' does not exist"),
+        (["--trials", "trials.csv", "--context", "height"], "must have a column 'height'"),
+        (["--trials", "trials.csv", "--tuned", "height"], "must have a column 'height'"),
+        (["--trials", "trials.csv", "--choice", "residual"], "a range of numbers"),
+        (["--trials", "trials.csv", "--choice", "depth"], "two different axes"),
+        (["--trials", "trials.csv", "--unit", "number"], "--bound must say which difference"),
+    ],
+    ids=lambda value: " ".join(value) if isinstance(value, list) else "",
+)
+def test_bad_usage_is_refused_with_the_way_out(write, tmp_path, arguments, said):
+    write(make_table(60))
+    check_refusal(run(*arguments), said, tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        ({"ce_weight": 0.5}, "'ce_weight' of trials.csv must have several values"),
+        ({"depth": 4}, "'depth' of trials.csv must have several values"),
+        ({"depth": np.arange(60) % 2 + 1}, "depth must have at least 3 values"),
+        ({"state": "diverged"}, "all 60 finished trials diverged"),
+        ({"value": np.nan}, "all 60 finished trials diverged"),
+        ({"value": 0.25}, "the trials must differ in what they reached"),
+        ({"ce_weight": [np.nan, *np.linspace(0, 1, 59)]}, "has none in row 1"),
+        ({"depth": [np.inf, *range(59)]}, "must have finite values"),
+        ({"state": "RUNNING"}, "must have several values, but is empty throughout"),
+        ({"state": "sleeping"}, "but says 'sleeping'"),
+        ({"value": "high"}, "'value' of trials.csv must have numbers, but has 'high'"),
+        ({"residual": [True, *[False] * 59]}, "each residual must have at least 20 trials"),
+    ],
+    ids=lambda value: "" if isinstance(value, str) else str(*value),
+)
+def test_trials_that_cannot_answer_are_refused_with_the_reason(write, tmp_path, changes, said):
+    result = run("--trials", write(make_table(60, **changes)))
+    check_refusal(result, said, tmp_path)
+
+
+def test_too_few_trials_and_files_that_are_no_table_are_refused(write, tmp_path):
+    check_refusal(run("--trials", write(make_table(5))), "at least 40 trials", tmp_path)
+    (tmp_path / "trials.csv").write_text("")
+    check_refusal(run("--trials", "trials.csv"), "cannot be read as one", tmp_path)
+    (tmp_path / "trials.parquet").write_bytes(b"no")
+    said = "cannot be read as one"
+    check_refusal(run("--trials", "trials.parquet"), said, tmp_path)
+
+
+def check_refusal(result, said, folder):
+    words = " ".join(result.stderr.replace("│", " ").split())
+    assert result.exit_code == 2, words
+    assert said in words
+    assert "Traceback" not in words
+    assert result.stdout == ""
+    assert not [path for path in folder.iterdir() if path.is_dir()]
+
+
+def test_the_command_says_what_was_asked_and_no_place():
+    options = ReportOptions(
+        study="digits",
+        context="width",
+        bound=0.25,
+        storage="postgresql://me:secret@host/studies",
+    )
+    assert make_command(options) == "archloss report digits --context width --bound 0.25"
