@@ -49,6 +49,12 @@ SAMPLERS = {
     "tpe": lambda seed: BatchTPESampler(startup_trials=20, candidates=24, seed=seed),
 }
 Cell = tuple[str, str, int, int]
+KEYS = ("true", "estimate", "best", "change", "error", "cost", "width", "off")
+HEADINGS = (
+    *("surface", "sampler", "trials", "repetitions", "refused", "true cost", "estimate"),
+    *("best covered", "change covered", "error covered", "cost covered", "width", "off"),
+    *("interaction", "none", "false", "seconds"),
+)
 
 
 def make_space() -> dict[str, BaseDistribution]:
@@ -188,40 +194,41 @@ def run(options: argparse.Namespace) -> None:
 
 
 def show(options: argparse.Namespace) -> None:
-    """Print a row for each cell: percentages over repetitions, and over both levels."""
+    """Print a row for each cell: shares of the repetitions, and of both kinds of networks.
+
+    Costs are in accuracy points; `width` is that of the best mix's interval, and `off` how far the
+    estimate is from the truth.
+    """
     cells: dict[tuple[str, str, int], list[dict[str, Any]]] = defaultdict(list)
     for line in options.file.read_text().splitlines():
         result = json.loads(line)
         cells[tuple(result["cell"][:3])].append(result)
-    print(
-        "| surface | sampler | trials | repetitions | true cost | estimate | best covered | width | off "
-        "| error covered | change covered | cost covered | interaction | none | false | refused "
-        "| seconds |"
-    )
-    print("|" + "---|" * 17)
-    for (name, sampler, count), every in sorted(
+    print(f"| {' | '.join(HEADINGS)} |\n|{'---|' * len(HEADINGS)}")
+    for cell, every in sorted(
         cells.items(), key=lambda item: (list(TRUTHS).index(item[0][0]), item[0][1:])
     ):
-        results = [result for result in every if "refused" not in result]
-        if not results:
-            continue
-        levels = [level for result in results for level in result["levels"]]
-        mean = {
-            key: np.mean([level[key] for level in levels])
-            for key in ("best", "error", "width", "off", "change", "cost", "estimate", "true")
-        }
-        says = {
-            verdict: np.mean([result["verdict"] == verdict.name for result in results])
-            for verdict in Verdict
-        }
-        false = np.mean([is_false(result) for result in results])
-        print(
-            f"| {name} | {sampler} | {count:,} | {len(every)} | {100 * mean['true']:.2f} "
-            f"| {100 * mean['estimate']:.2f} | {mean['best']:.1%} | {mean['width']:.2f} "
-            f"| {mean['off']:.2f} | {mean['error']:.1%} | {mean['change']:.1%} | {mean['cost']:.1%} "
-            f"| {says[Verdict.INTERACTION]:.0%} | {says[Verdict.NONE]:.0%} | {false:.1%} "
-            f"| {1 - len(results) / len(every):.0%} | {np.median([result['seconds'] for result in results]):.1f} |"
-        )
+        if answered := [result for result in every if "refused" not in result]:
+            print(f"| {' | '.join([*map(str, cell), *describe(every, answered)])} |")
+
+
+def describe(every: list[dict[str, Any]], answered: list[dict[str, Any]]) -> list[str]:
+    """Return a cell's row of numbers, in the order of HEADINGS."""
+    levels = [level for result in answered for level in result["levels"]]
+    mean = {key: float(np.mean([level[key] for level in levels])) for key in KEYS}
+    says = [
+        float(np.mean([result["verdict"] == verdict.name for result in answered]))
+        for verdict in (Verdict.INTERACTION, Verdict.NONE)
+    ]
+    return [
+        str(len(every)),
+        f"{1 - len(answered) / len(every):.0%}",
+        *(f"{100 * mean[key]:.2f}" for key in ("true", "estimate")),
+        *(f"{mean[key]:.1%}" for key in ("best", "change", "error", "cost")),
+        *(f"{mean[key]:.2f}" for key in ("width", "off")),
+        *(f"{share:.0%}" for share in says),
+        f"{np.mean([is_false(result) for result in answered]):.1%}",
+        f"{np.median([result['seconds'] for result in answered]):.1f}",
+    ]
 
 
 def is_false(result: dict[str, Any]) -> bool:

@@ -32,7 +32,7 @@ _NOISE_PRIOR = 4.0
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Data:
-    """What a surface is fitted to: `features` `[N, P]`, `target` `[N]`, `strata` `[N]` from 0 on."""
+    """What a surface is fitted to: `features` `[N, P]`, `target` `[N]`, `strata` `[N]` from 0."""
 
     features: Array
     target: Array

@@ -141,7 +141,7 @@ def _divide(trials: Trials) -> Strata:
 
 
 def _spread_noise(noise: Array, used: Array, strata: Strata, trials: Trials) -> Array:
-    """Return the noise of every stratum a point may be in `[T, S]`; the mean where there was none."""
+    """Return the noise of every stratum of points `[T, S]`; the mean where none was trained."""
     levels = 1 if trials.roles.by is None else 1 + int(trials.points[:, trials.roles.by].max())
     whole = (len(strata.edges) + 1) * levels
     spread = np.repeat(noise.mean(axis=1)[:, None], whole, axis=1)

@@ -85,7 +85,7 @@ def make_table_trials(table: pd.DataFrame, columns: Columns, *, name: str) -> Tr
                 "or the column out"
             )
         axis = _make_axis(axis_name, values, columns, category=axis_name == by)
-        if axis is None and axis_name not in asked:
+        if axis is None and axis_name not in (question.context, question.choice, question.by):
             continue
         if axis is None:
             raise AnalysisError(

@@ -1,0 +1,283 @@
+"""The analysis against surfaces whose truth is known, and against numbers worked out by hand."""
+
+import dataclasses
+
+import numpy as np
+import pytest
+
+from archloss.search.analysis.answer import AnalysisError, answer
+from archloss.search.analysis.axes import Category, Numeric
+from archloss.search.analysis.basis import Roles, make_basis
+from archloss.search.analysis.divergence import fit_divergence
+from archloss.search.analysis.posterior import Data, draw_posterior
+from archloss.search.analysis.surface import fit_surface
+from archloss.search.analysis.trials import Kind, Trials, keep_levels
+from archloss.search.analysis.verdict import Verdict, estimate_best, estimate_cost
+
+AXES = (
+    Numeric(name="depth", low=1, high=32, log=True, whole=True),
+    Category(name="residual", levels=(False, True)),
+    Numeric(name="ce_weight", low=0.0, high=1.0),
+    Numeric(name="learning_rate", low=1e-4, high=1e-1, log=True),
+)
+ROLES = Roles(context=0, choice=2, by=1)
+PENALTY = 0.9
+
+
+def get_error(points, *, shift=0.0, curvature=0.1):
+    """Errors with the best mix at 0.5 + shift * (depth - 0.5), and a best rate that falls."""
+    depth, residual, mix, rate = points.T
+    centre = 0.5 + shift * (depth - 0.5)
+    error = 0.06 + 0.05 * depth * (1 - 0.5 * residual) + curvature * (mix - centre) ** 2
+    return error + 0.1 * (rate - 0.7 + 0.4 * depth) ** 2
+
+
+def make_trials(count=400, *, noise=0.002, seed=0, **changes):
+    random = np.random.default_rng(seed)
+    points = random.uniform(size=(count, 4))
+    points[:, 0] = AXES[0].encode(np.floor(1 + 32 * random.uniform(size=count) ** 2).clip(1, 32))
+    points[:, 1] = random.integers(0, 2, count)
+    values = get_error(points, **changes) + noise * random.standard_normal(count)
+    return Trials(
+        axes=AXES,
+        roles=ROLES,
+        points=points,
+        kinds=np.zeros(count, dtype=np.int64),
+        values=values,
+        early=np.zeros((count, 0)),
+        rungs=(),
+        penalty=PENALTY,
+        sampler="random",
+    )
+
+
+@pytest.mark.parametrize("axis", AXES[:1] + AXES[2:])
+def test_axes_come_back_from_their_places(axis):
+    values = np.array([axis.low, axis.high, axis.decode(np.array([0.4]))[0]])
+    assert axis.encode(values)[:2].tolist() == [0.0, 1.0]
+    assert axis.decode(axis.encode(values)) == pytest.approx(values)
+
+
+def test_an_axis_from_zero_is_logarithmic_in_what_is_one_higher():
+    axis = Numeric(name="depth", low=0, high=15, log=True, whole=True)
+    assert axis.encode(np.array([0, 1, 3, 15])).tolist() == pytest.approx([0, 0.25, 0.5, 1])
+    assert axis.decode(np.array([0.25])).tolist() == [1]
+
+
+def test_functions_are_orthonormal():
+    axes = (AXES[0], AXES[2], Category(name="activation", levels=("relu", "gelu", "tanh")))
+    basis = make_basis(axes, [30, 100, 3], Roles(context=0, choice=1, by=2))
+    nodes, weights = np.polynomial.legendre.leggauss(12)
+    grid = np.stack(np.meshgrid((nodes + 1) / 2, (nodes + 1) / 2, [0, 1, 2], indexing="ij"), -1)
+    share = np.einsum("i,j,k->ijk", weights / 2, weights / 2, np.full(3, 1 / 3)).ravel()
+    features = basis.evaluate(grid.reshape(-1, 3))
+    assert share @ features == pytest.approx(0, abs=1e-12)
+    assert features.T @ (features * share[:, None]) == pytest.approx(
+        np.eye(features.shape[1]), abs=1e-12
+    )
+
+
+def test_functions_are_no_finer_than_the_values_tried():
+    basis = make_basis(AXES, [3, 2, 100, 2], ROLES)
+    degrees = {term.axes: term.degrees for term in basis.terms}
+    assert degrees[(0,)] == (2,)
+    assert degrees[(3,)] == (1,)
+    assert degrees[(0, 2, 1)] == (2, 5, 1)
+
+
+def test_weights_and_noise_are_found_and_nothing_else():
+    random = np.random.default_rng(1)
+    basis = make_basis(AXES, [32, 2, 300, 300], ROLES)
+    points = random.uniform(size=(300, 4))
+    points[:, 1] = points[:, 1] > 0.5
+    features = basis.evaluate(points)
+    strata = points[:, 1].astype(np.int64)
+    target = 3 + 2 * features[:, 0] + np.array([0.1, 0.4])[strata] * random.standard_normal(300)
+    posterior = draw_posterior(
+        Data(features=features, target=target, strata=strata),
+        basis,
+        random=random,
+        draws=200,
+        burn_in=100,
+    )
+    assert posterior.intercepts.mean() == pytest.approx(3, abs=0.05)
+    assert posterior.weights[:, 0].mean() == pytest.approx(2, abs=0.05)
+    assert np.abs(posterior.weights[:, 1:].mean(axis=0)).max() < 0.05
+    assert posterior.noise.mean(axis=0) == pytest.approx([0.1, 0.4], rel=0.15)
+
+
+def test_a_chance_to_diverge_is_found():
+    random = np.random.default_rng(2)
+    points = random.uniform(size=(800, 4))
+    points[:, 1] = points[:, 1] > 0.5
+    chance = 1 / (1 + np.exp(-8 * (points[:, 3] - 0.7)))
+    basis = make_basis(AXES, [32, 2, 800, 800], ROLES)
+    model = fit_divergence(
+        basis, points, (random.uniform(size=800) < chance).astype(float), draws=100, random=random
+    )
+    at = np.array([[0.5, 0, 0.5, rate] for rate in (0.1, 0.7, 1.0)])
+    found = model.predict(at)
+    assert found == pytest.approx([0.01, 0.5, 0.92], abs=0.1)
+    low, high = np.quantile(model.draw(at), [0.01, 0.99], axis=0)
+    assert (low < found).all()
+    assert (found < high).all()
+
+
+def test_what_diverges_counts_by_its_chance():
+    trials = make_trials(400)
+    steep = trials.points[:, 3] > 0.8
+    kinds = np.where(steep, Kind.DIVERGED.value, Kind.COMPLETED.value)
+    values = np.where(steep, np.nan, trials.values)
+    surface = fit_surface(
+        dataclasses.replace(trials, kinds=kinds, values=values), random=np.random.default_rng(0)
+    )
+    gentle, rough = surface.predict(np.array([[0.5, 1, 0.5, 0.5], [0.5, 1, 0.5, 1.0]]))
+    assert gentle == pytest.approx(0.0725, abs=0.01)
+    assert rough > 0.7
+
+
+def test_pruned_trials_do_not_leave_the_lucky_ones_alone():
+    random = np.random.default_rng(3)
+    trials = make_trials(600, noise=0.0, curvature=0.2)
+    noise = 0.03 * random.standard_normal(600)
+    early = 0.1 + trials.values + noise + 0.005 * random.standard_normal(600)
+    pruned = early > np.median(early)
+    values = trials.values + noise
+    told = dataclasses.replace(
+        trials,
+        kinds=np.where(pruned, Kind.PRUNED.value, Kind.COMPLETED.value),
+        values=np.where(pruned, np.nan, values),
+        early=early[:, None],
+        rungs=(3,),
+    )
+    lucky = dataclasses.replace(
+        told,
+        points=told.points[~pruned],
+        kinds=told.kinds[~pruned],
+        values=told.values[~pruned],
+        early=told.early[~pruned],
+    )
+    whole = dataclasses.replace(trials, values=values)  # had nothing been pruned
+    at = np.stack([np.full(50, 0.8), np.zeros(50), np.linspace(0, 1, 50), np.full(50, 0.5)], 1)
+    filled, without, best = (
+        float(fit_surface(some, random=random).predict(at).mean()) for some in (told, lucky, whole)
+    )
+    assert filled == pytest.approx(best, abs=0.012)
+    assert without < best - 0.025
+
+
+def test_the_cost_of_one_choice_is_what_it_is_by_hand():
+    curves = np.array([[0.0, 1.0, 4.0], [3.0, 1.0, 0.0]])
+    cost = estimate_cost(np.repeat(curves[None], 50, axis=0))
+    assert dataclasses.astuple(cost.interval) == pytest.approx((1.0, 1.0, 1.0))
+    assert cost.judge(0.9, share=0.025) is Verdict.INTERACTION
+    assert cost.judge(1.1, share=0.025) is Verdict.NONE
+
+
+def test_noise_alone_makes_no_cost():
+    random = np.random.default_rng(4)
+    centre = 0.5 * random.standard_normal((8, 21))  # what noise made of curves that are flat
+    draws = centre + 0.5 * random.standard_normal((400, 8, 21))
+    naive = draws.mean(axis=1).min(axis=1) - draws.min(axis=2).mean(axis=1)
+    cost = estimate_cost(draws)
+    assert np.quantile(naive, 0.025) > 0.5
+    assert cost.interval.low < 0.5
+    assert cost.judge(0.75, share=0.025) is Verdict.UNDECIDED
+
+
+def test_the_best_choice_and_its_change_are_what_they_are_by_hand():
+    choices = np.array([0.0, 0.5, 1.0])
+    curves = np.array([[0.0, 1.0, 4.0], [3.0, 1.0, 0.5]])
+    bests, values, change = estimate_best(np.repeat(curves[None], 50, axis=0), choices)
+    assert [dataclasses.astuple(best) for best in bests] == [(0.0, 0.0, 0.0), (1.0, 1.0, 1.0)]
+    assert [value.estimate for value in values] == [0.0, 0.5]
+    assert dataclasses.astuple(change) == (1.0, 1.0, 1.0)
+
+
+def test_a_shift_is_found_with_its_size():
+    found = answer(make_trials(400, shift=0.8), bound=0.002)
+    assert found.verdict is Verdict.INTERACTION
+    assert found.more_trials is None
+    for level in found.levels:
+        assert level.change.low > 0.5
+        assert level.change.high < 1.0
+        depths = AXES[0].encode(np.array([best.context for best in level.bests]))
+        truth = 0.5 + 0.8 * (depths - 0.5)
+        off = [best.choice.estimate - centre for best, centre in zip(level.bests, truth, strict=True)]
+        assert np.abs(off).max() < 0.1
+        cost = 0.1 * (0.8**2) * np.var(depths)
+        assert level.cost.low < cost < level.cost.high
+        assert level.cost.estimate == pytest.approx(cost, rel=0.3)
+
+
+def test_no_interaction_is_found_to_be_none():
+    found = answer(make_trials(400), bound=0.005)
+    assert found.verdict is Verdict.NONE
+    assert all(level.cost.high < 0.005 for level in found.levels)
+    assert all(level.common == pytest.approx(0.5, abs=0.1) for level in found.levels)
+
+
+def test_too_much_noise_leaves_it_open_and_says_how_many_more_would_do():
+    found = answer(make_trials(150, noise=0.02, shift=0.2), bound=0.005)
+    assert found.verdict is Verdict.UNDECIDED
+    assert found.more_trials > 0
+
+
+def test_the_same_trials_give_the_same_answer():
+    one, other = (answer(make_trials(120), bound=0.005) for _ in range(2))
+    assert [level.cost for level in one.levels] == [level.cost for level in other.levels]
+
+
+def test_a_level_with_too_few_trials_is_left_out_and_said():
+    trials = make_trials(200)
+    rows = (trials.points[:, 1] == 1) | (np.cumsum(trials.points[:, 1] == 0) <= 5)
+    few = dataclasses.replace(
+        trials,
+        points=trials.points[rows],
+        kinds=trials.kinds[rows],
+        values=trials.values[rows],
+        early=trials.early[rows],
+    )
+    found = answer(few, bound=0.005)
+    assert [level.level for level in found.levels] == [True]
+    assert found.by == "residual"
+    assert found.caveats[0].startswith("residual = False was left out")
+
+
+def test_levels_are_kept_in_their_order():
+    axes = (AXES[0], Category(name="by", levels=("a", "b", "c")), *AXES[2:])
+    trials = make_trials(60)
+    trials.points[:, 1] = np.arange(60) % 3
+    kept = keep_levels(dataclasses.replace(trials, axes=axes), [0, 2])
+    assert kept.axes[1].levels == ("a", "c")
+    assert set(kept.points[:, 1]) == {0, 1}
+    assert len(kept.values) == 40
+
+
+def change_points(trials, axis, value):
+    points = trials.points.copy()
+    points[:, axis] = value
+    return dataclasses.replace(trials, points=points)
+
+
+@pytest.mark.parametrize(
+    ("break_", "message"),
+    [
+        (lambda trials: make_trials(5), "at least 40 trials must have been trained to the end"),
+        (lambda trials: change_points(trials, 2, 0.5), "ce_weight must have at least 4 values"),
+        (lambda trials: change_points(trials, 0, 0.5), "depth must have at least 3 values"),
+        (
+            lambda trials: dataclasses.replace(
+                trials, kinds=np.full_like(trials.kinds, Kind.DIVERGED.value)
+            ),
+            "all 100 finished trials diverged",
+        ),
+        (
+            lambda trials: dataclasses.replace(trials, values=np.full_like(trials.values, 0.1)),
+            "must differ in what they reached",
+        ),
+    ],
+)
+def test_trials_that_cannot_answer_are_refused(break_, message):
+    with pytest.raises(AnalysisError, match=message):
+        answer(break_(make_trials(100)), bound=0.005)
