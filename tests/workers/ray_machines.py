@@ -14,6 +14,8 @@ import time
 # Ray's own command would put any further node on the network. These must be set first.
 os.environ["RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER"] = "0"
 os.environ["RAY_TMPDIR"] = sys.argv[1]
+# How long the client's server waits for the process that it starts for each client.
+os.environ["RAY_CLIENT_SERVER_CHECK_CHANNEL_TIMEOUT_S"] = "120"
 from ray.cluster_utils import Cluster
 
 QUICK_TO_NOTICE = {
@@ -45,6 +47,7 @@ def main() -> None:
     }
     cluster = Cluster(initialize_head=True, head_node_args=head)
     wait_until_it_listens(cluster.address)
+    wait_until_it_listens(f"127.0.0.1:{port}")
     print(json.dumps([cluster.address, f"ray://127.0.0.1:{port}"]), flush=True)  # noqa: T201
     for line in sys.stdin:
         cpus, gpus = json.loads(line)
