@@ -117,7 +117,7 @@ class RayMachines:
             stdout=subprocess.PIPE,
             text=True,
         )
-        self.address: str = self._read()
+        self.address, self.client_address = self._read()
 
     def add(self, *, cpus: int, gpus: int) -> list[int]:
         """Start a node with GPUs that exist in Ray's books alone; return its processes."""
