@@ -92,9 +92,9 @@ class _Ids(sa.types.UserDefinedType[Collection[int]]):
         """Return what the parameter is cast to."""
         return "INTEGER[]"
 
-    def bind_processor(self, dialect: sa.Dialect) -> Callable[[Collection[int]], str]:
+    def bind_processor(self, dialect: sa.Dialect) -> Callable[[Collection[int] | None], str]:
         """Return what writes the numbers out."""
-        return lambda ids: f"{{{','.join(map(str, ids))}}}"
+        return lambda ids: f"{{{','.join(map(str, ids or ()))}}}"
 
 
 class PostgresDialect:
