@@ -131,4 +131,4 @@ def _make_contrasts(levels: int) -> Array:
     for column in range(levels - 1):
         contrasts[: column + 1, column] = -1.0
         contrasts[column + 1, column] = column + 1.0
-    return contrasts / np.sqrt((contrasts**2).mean(axis=0))
+    return np.asarray(contrasts / np.sqrt((contrasts**2).mean(axis=0)))
