@@ -1,1 +1,1 @@
-"""The answer: how the best choice depends on a context, with an interval, a verdict and its size."""
+"""The answer: how the best choice depends on a context, with interval, verdict and size."""

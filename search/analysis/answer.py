@@ -182,7 +182,7 @@ def check_trials(trials: Trials) -> None:
 
 def profile_surface(trials: Trials, surface: Surface) -> Profile:
     """Return the profile at up to ten contexts and over all choices that were tried."""
-    context, choice = _get_question(trials)
+    context, _ = _get_question(trials)
     known = trials.find(Kind.COMPLETED)
     order = np.argsort(trials.values[known])
     good = trials.points[known][order[: max(3, len(order) // _BEST_SHARE)]]

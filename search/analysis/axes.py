@@ -22,7 +22,7 @@ class Numeric:
     def encode(self, values: Array) -> Array:
         """Return where values `[N]` lie, 0 at `low` and 1 at `high`."""
         low, high = self._stretch(np.array([self.low, self.high]))
-        return (self._stretch(values) - low) / (high - low)
+        return np.asarray((self._stretch(values) - low) / (high - low))
 
     def decode(self, places: Array) -> Array:
         """Return the values at places `[N]`; encode's inverse, to the next whole number."""
@@ -30,7 +30,7 @@ class Numeric:
         values = low + places * (high - low)
         if self.log:
             values = np.exp(values) - self._shift
-        return np.round(values) if self.whole else values
+        return np.asarray(np.round(values) if self.whole else values)
 
     @property
     def _shift(self) -> float:

@@ -83,13 +83,14 @@ class Surface:
         """Return draws of the expected objective `[T, N]` at points `[N, D]`."""
         noise = self.noise[:, self.strata.number(points)]
         values = self.scale.expect(self.posterior.draw(points), noise)
-        return self._mix(values, self.divergence and self.divergence.draw(points))
+        return self._mix(values, None if self.divergence is None else self.divergence.draw(points))
 
     def predict(self, points: Array) -> Array:
         """Return the expected objective `[N]` at points `[N, D]`, for mean weights."""
         noise = self.noise.mean(axis=0)[self.strata.number(points)]
         values = self.scale.expect(self.posterior.predict(points), noise)
-        return self._mix(values, self.divergence and self.divergence.predict(points))
+        chance = None if self.divergence is None else self.divergence.predict(points)
+        return self._mix(values, chance)
 
     def _mix(self, values: Array, chance: Array | None) -> Array:
         return values if chance is None else values + chance * (self.penalty - values)
@@ -140,8 +141,10 @@ def _divide(trials: Trials) -> Strata:
     return strata
 
 
-def _spread_noise(noise: Array, used: Array, strata: Strata, trials: Trials) -> Array:
-    """Return the noise of every stratum a point may be in `[T, S]`; the mean where there was none."""
+def _spread_noise(
+    noise: Array, used: npt.NDArray[np.int64], strata: Strata, trials: Trials
+) -> Array:
+    """Return the noise of every stratum a point may be in `[T, S]`; the mean where none was."""
     levels = 1 if trials.roles.by is None else 1 + int(trials.points[:, trials.roles.by].max())
     whole = (len(strata.edges) + 1) * levels
     spread = np.repeat(noise.mean(axis=1)[:, None], whole, axis=1)

@@ -39,7 +39,7 @@ class Interval:
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Cost:
-    """The cost of one choice for all contexts: its interval, and by the draws `[T]` to either side."""
+    """The cost of one choice for all contexts: its interval, and draws `[T]` to either side."""
 
     interval: Interval
     safely_low: Array
