@@ -3,6 +3,7 @@
 import json
 import math
 import re
+from dataclasses import replace
 from html.parser import HTMLParser
 
 import pytest
@@ -10,11 +11,12 @@ from answers import CHOICES, CONTEXTS, make_findings, make_level
 from matplotlib.image import imread
 
 from archloss.search.analysis.axes import Numeric
-from archloss.search.analysis.verdict import Verdict
+from archloss.search.analysis.verdict import Interval, Verdict
 from archloss.search.report import REPORT_FILES
 from archloss.search.report.answer import writing
 from archloss.search.report.answer.document import make_document
 from archloss.search.report.answer.evidence import make_tables
+from archloss.search.report.answer.figures import PAPER, draw_best
 from archloss.search.report.answer.markdown import make_markdown
 from archloss.search.report.answer.page import make_page
 from archloss.search.report.answer.ticks import list_ticks
@@ -207,6 +209,17 @@ def test_figures_of_the_page_take_its_colours(folder):
         assert f"var({variable})" in best
         assert text.count(f"{variable}: #") == 2  # by day and by night
     assert "DejaVu" not in text
+
+
+def test_a_best_choice_that_may_be_anything_is_drawn_hollow():
+    level = make_level(Verdict.UNDECIDED)
+    first = level.bests[0]
+    anything = replace(first, choice=Interval(estimate=0.2, low=0.0, high=0.97))
+    levels = [replace(level, bests=(anything, *level.bests[1:]))]
+    [axis] = draw_best(make_findings(levels, more=10.0), width=4, height=3).axes
+    hollow = [line for line in axis.lines if line.get_markerfacecolor() == PAPER]
+    assert [len(line.get_xdata()) for line in hollow] == [1]
+    assert hollow[0].get_ydata() == [0.2]
 
 
 @pytest.mark.parametrize("name", ["best-mix", "surface"])

@@ -17,12 +17,14 @@ from archloss.search.report.answer.findings import Findings
 from archloss.search.report.answer.sentences import name_level
 from archloss.search.report.answer.ticks import encode, list_ticks
 
-INK, MUTED, GRID = "#212529", "#5c636a", "#dee2e6"
+INK, MUTED, GRID, PAPER = "#212529", "#5c636a", "#dee2e6", "#fefefe"
 HUES = ("#0b5fa5", "#c2410c", "#0f766e", "#9d2b7a")
 """Of the levels, in their order from the last; apart also to the colour-blind, and in grey."""
 _LINES = ("-", (0, (5, 2)), (0, (1, 1.4)), (0, (5, 2, 1, 2)))
 _MARKERS = ("o", "s", "^", "D")
 _NOTES = {"ce_weight": "0: MSE, 1: cross-entropy", "depth": "hidden blocks"}
+_UNKNOWN = 0.9
+"""A best choice is drawn hollow where its interval is so much of all choices."""
 _DODGE = 0.012
 """How far levels stand apart from each other, so that their intervals do not hide each other."""
 
@@ -102,6 +104,25 @@ def _draw_level(axis: Axes, findings: Findings, index: int) -> None:
         label=name_level(answer.by, level.level),
         zorder=3,
     )
+    whole = encode(findings.choice_axis, answer.choices[-1]) - encode(
+        findings.choice_axis, answer.choices[0]
+    )
+    hollow = [
+        (x, y)
+        for x, y, low, high in zip(across, middles, lows, highs, strict=True)
+        if high - low > _UNKNOWN * whole
+    ]
+    if hollow:
+        axis.plot(
+            *zip(*hollow, strict=True),
+            linestyle="none",
+            marker=look.marker,
+            markersize=6,
+            markerfacecolor=PAPER,
+            markeredgecolor=look.hue,
+            markeredgewidth=1.4,
+            zorder=4,
+        )
 
 
 def scale_context(axis: Axes, findings: Findings, *, room: float) -> None:

@@ -18,7 +18,7 @@ from archloss.search.report.answer.surfaces import draw_surface
 from archloss.search.report.answer.vector import make_inline
 
 _TEMPLATE = Path(__file__).with_name("page.html")
-_WIDTH, _HEIGHT = 4.7, 3.6
+_WIDTH, _HEIGHT = 4.2, 3.4
 """Inches: small enough that the text of a figure can be read on a telephone."""
 _SHORT = {Verdict.INTERACTION: "Yes", Verdict.NONE: "No", Verdict.UNDECIDED: "Not yet known"}
 

@@ -6,13 +6,14 @@ import re
 from matplotlib import rc_context
 from matplotlib.figure import Figure
 
-from archloss.search.report.answer.figures import GRID, HUES, INK, MUTED
+from archloss.search.report.answer.figures import GRID, HUES, INK, MUTED, PAPER
 
 _DOTS_PER_INCH = 200
 _VARIABLES = {
     INK: "var(--ink)",
     MUTED: "var(--muted)",
     GRID: "var(--grid)",
+    PAPER: "var(--page)",
     **{hue: f"var(--hue-{place})" for place, hue in enumerate(HUES)},
 }
 _PREAMBLE = re.compile(r"<\?xml.*?(?=<svg)", re.DOTALL)
