@@ -128,7 +128,7 @@ class _Chain:
         root = np.sqrt(np.concatenate([[1 / _VAGUE], np.maximum(variance, _SMALLEST**2)]))
         matrix = product * np.outer(root, root)
         matrix[np.diag_indices_from(matrix)] += 1.0
-        return root * self._draw_normal(matrix, side * root)
+        return np.asarray(root * self._draw_normal(matrix, side * root))
 
     def _draw_normal(self, precision: Array, side: Array) -> Array:
         """Return a draw from the normal distribution of a precision `Q`, with mean `Q^-1 side`.
