@@ -39,6 +39,7 @@ from archloss.search.asking import RandomSampler, ask_many
 from archloss.search.batch_tpe import BatchTPESampler
 from archloss.search.memory import MemoryStorage
 from archloss.search.planned import SequenceSampler
+from archloss.search.profile_sampler import ProfileSampler
 
 BOUND = 0.005
 PACK = 32
@@ -46,6 +47,14 @@ ROLES = Roles(context=DEPTH, choice=MIX, by=RESIDUAL)
 SAMPLERS = {
     "random": lambda seed: RandomSampler(seed=seed),
     "qmc": lambda seed: SequenceSampler(seed=seed),
+    "profile": lambda seed: ProfileSampler(
+        context="depth",
+        choice="ce_weight",
+        by="residual",
+        startup_trials=20,
+        penalty=PENALTY,
+        seed=seed,
+    ),
     "tpe": lambda seed: BatchTPESampler(startup_trials=20, candidates=24, seed=seed),
 }
 Cell = tuple[str, str, int, int]

@@ -8,6 +8,7 @@ N point, D axis, P function, T draw.
 """
 
 import numpy as np
+import numpy.typing as npt
 from scipy.linalg import cho_factor, cho_solve, solve_triangular
 from scipy.special import expit
 
@@ -29,6 +30,12 @@ class Divergence:
     def draw(self, points: Array) -> Array:
         """Return draws of the chance to diverge `[T, N]` at points `[N, D]`."""
         return np.asarray(expit(self._weights @ _add_intercept(self._basis.evaluate(points)).T))
+
+    def draw_each(self, points: Array, which: npt.NDArray[np.int64]) -> Array:
+        """Return the chance `[N, S]` at points `[N, S, D]`, in one draw for each row: `which`."""
+        features = _add_intercept(self._basis.evaluate(points.reshape(-1, points.shape[-1])))
+        features = features.reshape(*points.shape[:2], -1)
+        return np.asarray(expit((features @ self._weights[which][:, :, None])[:, :, 0]))
 
     def predict(self, points: Array) -> Array:
         """Return the chance to diverge `[N]` of the mean weights at points `[N, D]`."""

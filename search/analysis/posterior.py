@@ -52,6 +52,13 @@ class Posterior:
         """Return the surface's draws `[T, N]` at points `[N, D]`."""
         return self.intercepts[:, None] + self.weights @ self.basis.evaluate(points).T
 
+    def draw_each(self, points: Array, which: npt.NDArray[np.int64]) -> Array:
+        """Return the surface `[N, S]` at points `[N, S, D]`, in one draw for each row: `which`."""
+        features = self.basis.evaluate(points.reshape(-1, points.shape[-1]))
+        features = features.reshape(*points.shape[:2], -1)
+        values = (features @ self.weights[which][:, :, None])[:, :, 0]
+        return np.asarray(self.intercepts[which][:, None] + values)
+
     def predict(self, points: Array) -> Array:
         """Return the surface's posterior mean `[N]` at points `[N, D]`."""
         mean = self.basis.evaluate(points) @ self.weights.mean(axis=0)

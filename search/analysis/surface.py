@@ -23,7 +23,7 @@ from archloss.search.analysis.posterior import Data, Posterior, draw_posterior
 from archloss.search.analysis.trials import Kind, Trials
 
 DRAWS = 400
-_BURN_IN = 150
+BURN_IN = 150
 _QUICK_DRAWS, _QUICK_BURN_IN = 80, 60
 _FEWEST_AT_RUNG = 20
 _PARTS = 3
@@ -93,11 +93,25 @@ class Surface:
         chance = None if self.divergence is None else self.divergence.predict(points)
         return self._mix(values, chance)
 
+    def draw_each(self, points: Array, which: npt.NDArray[np.int64]) -> Array:
+        """Return the objective expected at points `[N, S, D]`, `[N, S]`, in a draw for each row."""
+        flat = points.reshape(-1, points.shape[-1])
+        noise = self.noise[which[:, None], self.strata.number(flat).reshape(points.shape[:2])]
+        values = self.scale.expect(self.posterior.draw_each(points, which), noise)
+        chance = None if self.divergence is None else self.divergence.draw_each(points, which)
+        return self._mix(values, chance)
+
     def _mix(self, values: Array, chance: Array | None) -> Array:
         return values if chance is None else values + chance * (self.penalty - values)
 
 
-def fit_surface(trials: Trials, *, random: np.random.Generator) -> Surface:
+def fit_surface(
+    trials: Trials,
+    *,
+    random: np.random.Generator,
+    draws: int = DRAWS,
+    burn_in: int = BURN_IN,
+) -> Surface:
     """Return the surface that the trials leave plausible."""
     distinct = [len(np.unique(trials.points[:, axis])) for axis in range(len(trials.axes))]
     basis = make_basis(trials.axes, distinct, trials.roles)
@@ -108,7 +122,7 @@ def fit_surface(trials: Trials, *, random: np.random.Generator) -> Surface:
     data = Data(
         features=basis.evaluate(points), target=target, strata=np.searchsorted(used, labels)
     )
-    posterior = draw_posterior(data, basis, random=random, draws=DRAWS, burn_in=_BURN_IN)
+    posterior = draw_posterior(data, basis, random=random, draws=draws, burn_in=burn_in)
     divergence = None
     if trials.count(Kind.DIVERGED):
         diverged = trials.find(Kind.DIVERGED)
@@ -117,7 +131,7 @@ def fit_surface(trials: Trials, *, random: np.random.Generator) -> Surface:
             basis,
             trials.points[decided],
             diverged[decided].astype(float),
-            draws=DRAWS,
+            draws=draws,
             random=random,
         )
     return Surface(

@@ -1,0 +1,195 @@
+"""Spreads a study's budget so that the best choice becomes known in every context.
+
+Other samplers look for the one best design, and leave a depth whose networks are worse before they
+know its best mix. This one draws surfaces that the trials leave plausible (search/analysis), and
+tries the design at which a draw is lowest, as Thompson sampling does (Thompson 1933), but mostly
+with the context given and spread over its range, as profile expected improvement does (Ginsbourger
+et al. 2013, hal-00920154; Kyger et al., arXiv 2512.23581).
+
+N design of a pack, D axis, S step along an axis.
+"""
+
+from collections.abc import Sequence
+
+import numpy as np
+import numpy.typing as npt
+from optuna import Study
+from optuna.distributions import (
+    BaseDistribution,
+    CategoricalDistribution,
+    FloatDistribution,
+    IntDistribution,
+)
+from optuna.trial import FrozenTrial, TrialState
+
+from archloss.search.analysis.axes import Array, Axis, Category, Numeric
+from archloss.search.analysis.basis import Roles
+from archloss.search.analysis.surface import Surface, fit_surface
+from archloss.search.analysis.trials import Kind, Trials
+from archloss.search.asking import Distributions, PackSampler, Params
+
+WHOLE, PROFILE = 0.25, 0.5
+"""Shares of a pack in which all axes are tuned, and all but the context and `by`. In the rest the
+choice is not tuned either: how steeply errors rise on both sides is what places the best one."""
+_DRAWS, _BURN_IN = 64, 80
+_STEPS, _PASSES = 17, 3
+_REFIT_AFTER = 0.05
+
+
+class ProfileSampler(PackSampler):
+    """Chooses packs by profile Thompson sampling; at random until `startup_trials` completed.
+
+    `context` and `choice` name parameters that are searched ranges, `by` a choice of values that
+    may be searched. A value of `penalty` or more is that of a trial that diverged.
+    """
+
+    def __init__(
+        self,
+        *,
+        context: str,
+        choice: str,
+        by: str,
+        startup_trials: int,
+        penalty: float,
+        seed: int,
+    ) -> None:
+        super().__init__(seed=seed)
+        self._context, self._choice, self._by = context, choice, by
+        self._startup_trials = startup_trials
+        self._penalty = penalty
+        self._surface: Surface | None = None
+        self._fitted_to = 0
+
+    def choose(self, study: Study, count: int, distributions: Distributions) -> list[Params]:
+        """Return designs, each of them the best of a draw in its own part of the search."""
+        finished = study.get_trials(deepcopy=False, states=(TrialState.COMPLETE, TrialState.PRUNED))
+        reached = [
+            trial.value
+            for trial in finished
+            if trial.value is not None and trial.value < self._penalty
+        ]
+        if len(reached) < self._startup_trials or len(set(reached)) < 2:
+            return self.draw(count, distributions)
+        axes = tuple(_make_axis(name, one) for name, one in distributions.items())
+        roles = self._find_roles(axes)
+        if self._surface is None or len(finished) >= self._fitted_to * (1 + _REFIT_AFTER):
+            trials = _make_trials(finished, axes, roles, self._penalty)
+            self._surface = fit_surface(
+                trials, random=self._generator, draws=_DRAWS, burn_in=_BURN_IN
+            )
+            self._fitted_to = len(finished)
+        points = self._draw_points(axes, roles, count)
+        kinds = self._generator.permutation((np.arange(count) + 0.5) / count)
+        free = np.ones((count, len(axes)), dtype=bool)
+        spread = kinds >= WHOLE
+        free[spread, roles.context] = False
+        if roles.by is not None:
+            free[spread, roles.by] = False
+        free[kinds >= WHOLE + PROFILE, roles.choice] = False
+        self._tune(self._surface, axes, points, free)
+        return [
+            {axis.name: _decode(axis, place) for axis, place in zip(axes, point, strict=True)}
+            for point in points
+        ]
+
+    def _find_roles(self, axes: Sequence[Axis]) -> Roles:
+        names = [axis.name for axis in axes]
+        return Roles(
+            context=names.index(self._context),
+            choice=names.index(self._choice),
+            by=names.index(self._by) if self._by in names else None,
+        )
+
+    def _draw_points(self, axes: Sequence[Axis], roles: Roles, count: int) -> Array:
+        """Return places `[N, D]` at random, but evenly spread along context and choice."""
+        points = self._generator.uniform(size=(count, len(axes)))
+        for place in (roles.context, roles.choice):
+            points[:, place] = self._generator.permutation(
+                (np.arange(count) + points[:, place]) / count
+            )
+        for place, axis in enumerate(axes):
+            if isinstance(axis, Category):
+                points[:, place] = self._generator.permutation(np.arange(count) % len(axis.levels))
+            elif axis.whole:  # each whole number has its share of the range, the ends too
+                points[:, place] = axis.encode(axis.decode(points[:, place]))
+        return points
+
+    def _tune(
+        self,
+        surface: Surface,
+        axes: Sequence[Axis],
+        points: Array,
+        free: npt.NDArray[np.bool_],
+    ) -> None:
+        """Move each point `[N, D]` to where a draw of its own is lowest, along its free axes."""
+        draws = self._generator.integers(0, _DRAWS, len(points))
+        for _ in range(_PASSES):
+            for axis, one in enumerate(axes):
+                rows = np.flatnonzero(free[:, axis])
+                if not len(rows):
+                    continue
+                steps = (
+                    np.arange(len(one.levels), dtype=float)
+                    if isinstance(one, Category)
+                    else np.linspace(0, 1, _STEPS)
+                )
+                tried = np.repeat(points[rows, None, :], len(steps), axis=1)
+                if isinstance(one, Numeric):  # not all on one grid
+                    shift = self._generator.uniform(-0.5, 0.5, (len(rows), 1)) / (_STEPS - 1)
+                    tried[:, :, axis] = np.clip(steps + shift, 0, 1)
+                else:
+                    tried[:, :, axis] = steps
+                found = surface.draw_each(tried, draws[rows])
+                points[rows, axis] = tried[np.arange(len(rows)), found.argmin(axis=1), axis]
+
+
+def _make_axis(name: str, distribution: BaseDistribution) -> Axis:
+    if isinstance(distribution, CategoricalDistribution):
+        return Category(name=name, levels=tuple(distribution.choices))  # type: ignore[arg-type]
+    assert isinstance(distribution, FloatDistribution | IntDistribution)
+    return Numeric(
+        name=name,
+        low=distribution.low,
+        high=distribution.high,
+        log=distribution.log,
+        whole=isinstance(distribution, IntDistribution),
+    )
+
+
+def _make_trials(
+    finished: Sequence[FrozenTrial], axes: tuple[Axis, ...], roles: Roles, penalty: float
+) -> Trials:
+    """Return a study's finished trials as the analysis takes them."""
+    points = np.stack(
+        [
+            axis.encode([trial.params[axis.name] for trial in finished])
+            if isinstance(axis, Category)
+            else axis.encode(np.array([trial.params[axis.name] for trial in finished], dtype=float))
+            for axis in axes
+        ],
+        axis=1,
+    )
+    values = np.array([np.nan if trial.value is None else trial.value for trial in finished])
+    pruned = np.array([trial.state == TrialState.PRUNED for trial in finished])
+    rungs = sorted({step for trial in finished for step in trial.intermediate_values})[:-1]
+    early = [[trial.intermediate_values.get(rung, np.nan) for rung in rungs] for trial in finished]
+    kinds = np.where(values >= penalty, Kind.DIVERGED.value, Kind.COMPLETED.value)
+    return Trials(
+        axes=axes,
+        roles=roles,
+        points=points,
+        kinds=np.where(pruned, Kind.PRUNED.value, kinds),
+        values=np.where(pruned | (values >= penalty), np.nan, values),
+        early=np.array(early, dtype=float).reshape(len(finished), len(rungs)),
+        rungs=tuple(rungs),
+        penalty=penalty,
+        sampler="profile",
+    )
+
+
+def _decode(axis: Axis, place: float) -> bool | int | float | str:
+    if isinstance(axis, Category):
+        return axis.levels[int(place)]
+    value = float(axis.decode(np.array([place]))[0])
+    value = min(max(value, axis.low), axis.high)
+    return int(value) if axis.whole else value
