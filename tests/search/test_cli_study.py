@@ -86,6 +86,7 @@ def test_launch_sums_up_and_draws(home, trials):
     assert f"Best: trial {best['number']}, validation error {100 * best['value']:.2f}%" in shown
     assert "Best ce_weight seen by depth" in shown
     assert "not an estimate" in shown
+    assert "archloss report flowers" in shown
     picture = home / "studies" / "flowers" / "landscape.png"
     assert f"Picture: {picture}" in shown
     assert picture.stat().st_size > 10_000
@@ -273,6 +274,8 @@ def test_delete_asks_and_then_deletes(tmp_path):
     local = ["--executor", "inline", "--pack", 2, "--device", "cpu", "--pruner", "none"]
     assert run("launch", "--dataset", "iris", *small, *local, *places).exit_code == 0
     (tmp_path / "gone" / "mine.txt").write_text("keep")
+    (tmp_path / "gone" / "report").mkdir()
+    (tmp_path / "gone" / "report" / "report.html").write_text("ours")
     refused = run("delete", "gone", "--folder", tmp_path)
     assert refused.exit_code == 2
     assert "--yes" in refused.stderr
