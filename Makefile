@@ -9,8 +9,8 @@ BIN := $(VENV)/bin
 demo: $(READY)  ## a 200-trial study of digits: depth, residual connections and the CE/MSE mix
 	$(BIN)/archloss launch examples/digits.toml
 
-test: $(READY)  ## all tests
-	$(BIN)/python -m pytest
+test: $(READY)  ## all tests, the files shared out over two processes
+	$(BIN)/python -m pytest --numprocesses 2 --dist loadfile
 
 check: lint types test  ## what continuous integration runs
 
