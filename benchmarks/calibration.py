@@ -22,6 +22,7 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")  # a process per core, and no more
 
 import numpy as np
 import optuna
+from digits_surface import DigitsSurface
 from optuna.distributions import (
     BaseDistribution,
     CategoricalDistribution,
@@ -93,7 +94,7 @@ def encode(params: Iterable[dict[str, Any]]) -> np.ndarray:
     return np.stack(columns, axis=1)
 
 
-def draw_trials(truth: Truth, sampler: str, count: int, seed: int) -> Trials:
+def draw_trials(truth: Truth | DigitsSurface, sampler: str, count: int, seed: int) -> Trials:
     """Run a study of the surface, in packs, and return its trials."""
     random = np.random.default_rng([seed, 1])
     study = optuna.create_study(storage=MemoryStorage(), sampler=SAMPLERS[sampler](seed))

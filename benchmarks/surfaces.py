@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
+from digits_surface import DigitsSurface
 
 from archloss.search.analysis.axes import Category, Numeric
 
@@ -102,7 +103,7 @@ class Truth:
         return np.asarray(self.expect(points).min(axis=-1))
 
 
-TRUTHS = {
+TRUTHS: dict[str, Truth | DigitsSurface] = {
     "none": Truth(valley=_shift(0.0)),
     "small shift": Truth(valley=_shift(0.3)),
     "shift": Truth(valley=_shift(0.6)),
@@ -114,4 +115,5 @@ TRUTHS = {
     "two valleys": Truth(valley=_two_valleys),
     "noise grows": Truth(valley=_shift(0.6), noise=lambda depth: 0.004 + 0.016 * depth),
     "diverges": Truth(valley=_shift(0.6), diverges=True),
+    "digits": DigitsSurface(order=(DEPTH, RESIDUAL, MIX, RATE), worst=PENALTY),
 }

@@ -34,10 +34,15 @@ def to_distributions(dimensions: Mapping[str, Dimension]) -> dict[str, BaseDistr
     Optuna's logarithms start at 1: whole numbers from 0 become the parameter `NAME_plus_1`.
     """
     return {
-        name + (_SHIFT if _is_shifted(dimension) else ""): _to_distribution(dimension)
+        name_parameter(name, dimension): _to_distribution(dimension)
         for name, dimension in dimensions.items()
         if not is_fixed(dimension)
     }
+
+
+def name_parameter(name: str, dimension: Dimension) -> str:
+    """Return the name of a dimension's parameter."""
+    return name + _SHIFT if _is_shifted(dimension) else name
 
 
 def to_design(
@@ -59,7 +64,7 @@ def to_design(
 def to_params(dimensions: Mapping[str, Dimension], asked: Mapping[str, Value]) -> dict[str, Value]:
     """Return the parameters of a trial that asks for these values; to_design's counterpart."""
     return {
-        name + _SHIFT if _is_shifted(dimension) else name: int(asked[name]) + 1
+        name_parameter(name, dimension): int(asked[name]) + 1
         if _is_shifted(dimension)
         else asked[name]
         for name, dimension in dimensions.items()

@@ -88,7 +88,9 @@ def _make_ledger(run: Run, rungs: tuple[int, ...], *, already: int) -> Ledger:
 
     mirror = Mirror(
         run.study.name,
-        sampler=make_sampler(spec, already=already, drivers_before=drivers_before),
+        sampler=make_sampler(
+            spec, already=already, drivers_before=drivers_before, penalty=run.score.penalty
+        ),
         pruner=make_pruner(spec),
         distributions=to_distributions(dimensions),
         penalty=run.score.penalty,

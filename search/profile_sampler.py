@@ -21,6 +21,7 @@ from optuna.distributions import (
     IntDistribution,
 )
 from optuna.trial import FrozenTrial, TrialState
+from scipy.stats import qmc
 
 from archloss.search.analysis.axes import Array, Axis, Category, Numeric
 from archloss.search.analysis.basis import Roles
@@ -28,9 +29,9 @@ from archloss.search.analysis.surface import Surface, fit_surface
 from archloss.search.analysis.trials import Kind, Trials
 from archloss.search.asking import Distributions, PackSampler, Params
 
-WHOLE, PROFILE = 0.25, 0.5
-"""Shares of a pack in which all axes are tuned, and all but the context and `by`. In the rest the
-choice is not tuned either: how steeply errors rise on both sides is what places the best one."""
+SPREAD, WHOLE, PROFILE = 0.5, 0.5, 0.0
+"""Shares of a pack in which nothing is tuned, all axes are, and all but the context and `by`. In
+the rest the choice is not tuned either: how errors rise on both sides places the best one."""
 _DRAWS, _BURN_IN = 64, 80
 _STEPS, _PASSES = 17, 3
 _REFIT_AFTER = 0.05
@@ -81,11 +82,12 @@ class ProfileSampler(PackSampler):
         points = self._draw_points(axes, roles, count)
         kinds = self._generator.permutation((np.arange(count) + 0.5) / count)
         free = np.ones((count, len(axes)), dtype=bool)
-        spread = kinds >= WHOLE
-        free[spread, roles.context] = False
+        free[kinds < SPREAD] = False
+        given = kinds >= SPREAD + WHOLE
+        free[given, roles.context] = False
         if roles.by is not None:
-            free[spread, roles.by] = False
-        free[kinds >= WHOLE + PROFILE, roles.choice] = False
+            free[given, roles.by] = False
+        free[kinds >= SPREAD + WHOLE + PROFILE, roles.choice] = False
         self._tune(self._surface, axes, points, free)
         return [
             {axis.name: _decode(axis, place) for axis, place in zip(axes, point, strict=True)}
@@ -101,15 +103,12 @@ class ProfileSampler(PackSampler):
         )
 
     def _draw_points(self, axes: Sequence[Axis], roles: Roles, count: int) -> Array:
-        """Return places `[N, D]` at random, but evenly spread along context and choice."""
-        points = self._generator.uniform(size=(count, len(axes)))
-        for place in (roles.context, roles.choice):
-            points[:, place] = self._generator.permutation(
-                (np.arange(count) + points[:, place]) / count
-            )
+        """Return places `[N, D]` that are spread evenly over the search, by a Sobol sequence."""
+        whole = qmc.Sobol(len(axes), seed=self._generator).random_base2((count - 1).bit_length())
+        points = np.asarray(whole[:count])
         for place, axis in enumerate(axes):
             if isinstance(axis, Category):
-                points[:, place] = self._generator.permutation(np.arange(count) % len(axis.levels))
+                points[:, place] = np.floor(points[:, place] * len(axis.levels))
             elif axis.whole:  # each whole number has its share of the range, the ends too
                 points[:, place] = axis.encode(axis.decode(points[:, place]))
         return points

@@ -1,25 +1,31 @@
 """The samplers that a study file can name, with their settings pinned."""
 
 import logging
+import math
 
 import numpy as np
 from optuna import samplers
 from optuna.samplers import BaseSampler
 
+from archloss.search.analysis.study import DEFAULT_BY
 from archloss.search.asking import RandomSampler
 from archloss.search.batch_tpe import BatchTPESampler
-from archloss.search.distributions import to_params
+from archloss.search.distributions import name_parameter, to_params
 from archloss.search.grid import list_grid
 from archloss.search.planned import GridSampler, SequenceSampler
+from archloss.search.profile_sampler import ProfileSampler
 from archloss.search.spec import Spec
 
 
-def make_sampler(spec: Spec, *, already: int = 0, drivers_before: int = 0) -> BaseSampler:
+def make_sampler(
+    spec: Spec, *, already: int = 0, drivers_before: int = 0, penalty: float = math.inf
+) -> BaseSampler:
     """Return the study's sampler, seeded by the spec and by what the study has seen.
 
     That is how many trials there are `already`, and how many drivers worked on it before: each
     one draws other numbers than those before and beside it, and the same ones each time the same
-    happens. Grids and sequences are the same for all, who take turns along them.
+    happens. Grids and sequences are the same for all, who take turns along them. `penalty` is the
+    value of a trial that diverged.
     """
     search = spec.search
     seen = (already, drivers_before) if already or drivers_before else ()
@@ -51,5 +57,19 @@ def make_sampler(spec: Spec, *, already: int = 0, drivers_before: int = 0) -> Ba
             dimensions = spec.dimensions()
             grid = list_grid(dimensions, search.grid_points)
             return GridSampler([to_params(dimensions, point) for point in grid], seed=search.seed)
+        case "profile":
+            return _make_profile_sampler(spec, seed=seed, penalty=penalty)
         case "random":
             return RandomSampler(seed=seed)
+
+
+def _make_profile_sampler(spec: Spec, *, seed: int, penalty: float) -> ProfileSampler:
+    dimensions, search = spec.dimensions(), spec.search
+    return ProfileSampler(
+        context=name_parameter(search.context, dimensions[search.context]),
+        choice=name_parameter(search.choice, dimensions[search.choice]),
+        by=DEFAULT_BY,
+        startup_trials=search.startup_trials,
+        penalty=penalty,
+        seed=seed,
+    )

@@ -22,7 +22,7 @@ from archloss.search.spec_tables import (
     Whole,
     WorkersSpec,
 )
-from archloss.spaces.dimensions import Dimension
+from archloss.spaces.dimensions import Choice, Dimension, is_fixed
 from archloss.spaces.recipe import Recipe
 
 __all__ = [
@@ -96,6 +96,30 @@ class Spec(Table):
             )
         return self
 
+    @model_validator(mode="after")
+    def _check_question(self) -> "Spec":
+        if self.search.sampler != "profile":
+            return self
+        ranges = [
+            name
+            for name, dimension in self.dimensions().items()
+            if not isinstance(dimension, Choice) and not is_fixed(dimension)
+        ]
+        for key in ("context", "choice"):
+            name = getattr(self.search, key)
+            if name not in ranges:
+                raise ValueError(
+                    f"search.{key} must name a range that is searched where search.sampler is "
+                    f"'profile', but got {name!r}: give space.{name} a low and a high, or choose "
+                    f"from {', '.join(ranges) or 'none'}"
+                )
+        if self.search.context == self.search.choice:
+            raise ValueError(
+                "search.context and search.choice must be two different ranges, but both are "
+                f"{self.search.choice!r}"
+            )
+        return self
+
     def _count_grid(self) -> int:
         size = count_grid(self.dimensions(), self.search.grid_points)
         if size > LARGEST_GRID:
@@ -163,6 +187,8 @@ def _identify(spec: Spec) -> dict[str, Any]:
     """Return what makes a study this one."""
     document = spec.model_dump(mode="json", exclude={"name", "trials", "minutes", "workers"})
     del document["search"]["keep_weights"]
+    if spec.search.sampler != "profile":
+        del document["search"]["context"], document["search"]["choice"]
     return document
 
 

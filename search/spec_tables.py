@@ -6,7 +6,7 @@ from pydantic import BaseModel, ConfigDict, Field, Strict, model_validator
 
 from archloss.spaces.recipe import Precision, Scale
 
-Sampler = Literal["tpe", "gp", "cma-es", "qmc", "random", "grid"]
+Sampler = Literal["tpe", "gp", "cma-es", "qmc", "random", "grid", "profile"]
 Pruner = Literal["none", "successive-halving", "hyperband", "median"]
 Whole = Annotated[int, Strict()]
 Number = Annotated[float, Strict()]
@@ -66,13 +66,22 @@ class SearchSpec(Table):
 
     sampler: Sampler = Field(
         default="tpe",
-        description='Who chooses designs: "tpe", "gp", "cma-es", "qmc", "random" or "grid".',
+        description='Who chooses designs: "tpe", "gp", "cma-es", "qmc", "random", "grid" or '
+        '"profile".',
+    )
+    context: str = Field(
+        default="depth",
+        description="For profile: the range over which all of the best choices are to be learned.",
+    )
+    choice: str = Field(
+        default="ce_weight",
+        description="For profile: the range whose best values are to be learned.",
     )
     seed: Whole = Field(default=0, ge=0, lt=2**32, description="Seed of the sampler.")
     startup_trials: Whole = Field(
         default=10,
         ge=1,
-        description="Finished trials before tpe, gp, cma-es and the median pruner begin.",
+        description="Finished trials before tpe, gp, cma-es, profile and the median pruner begin.",
     )
     candidates: Whole = Field(
         default=24, ge=1, description="Candidates that tpe draws and weighs for each design."

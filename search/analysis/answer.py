@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from archloss.search.analysis.axes import Array, Category, Numeric
+from archloss.search.analysis.axes import Array, Axis, Category, Numeric
 from archloss.search.analysis.profile import Profile, draw_profile
 from archloss.search.analysis.surface import Surface, fit_surface
 from archloss.search.analysis.trials import Kind, Trials, keep_levels
@@ -24,6 +24,7 @@ ERROR_RATE = 0.05
 """The chance of a wrong verdict to either side, over all levels of `by` together."""
 _MOST_CONTEXTS = 10
 _CHOICES = 41
+_OTHERS = 25
 _FEWEST_TRIALS = 40
 _FEWEST_PER_LEVEL = 20
 _FEWEST_CONTEXTS, _FEWEST_CHOICES = 3, 4
@@ -105,7 +106,7 @@ def answer(trials: Trials, *, bound: float, seed: int = 0) -> Answer:
     contexts, choices = axis.decode(profile.contexts), choice_axis.decode(profile.choices)
     costs = [estimate_cost(profile.draws[:, level]) for level in range(len(names))]
     levels = tuple(
-        _answer_level(
+        answer_level(
             profile.draws[:, index],
             level=level,
             cost=costs[index],
@@ -116,7 +117,7 @@ def answer(trials: Trials, *, bound: float, seed: int = 0) -> Answer:
         )
         for index, level in enumerate(names)
     )
-    verdict = _combine([level.verdict for level in levels])
+    verdict = combine_verdicts([level.verdict for level in levels])
     usable = trials.count(Kind.COMPLETED) + trials.count(Kind.PRUNED)
     return Answer(
         context=axis.name,
@@ -196,35 +197,41 @@ def _leave_out_levels(trials: Trials) -> tuple[list[Value | None], Trials, tuple
 
 def profile_surface(trials: Trials, surface: Surface) -> Profile:
     """Return the profile at up to ten contexts and over all choices that were tried."""
-    context, _ = _get_question(trials)
     known = trials.find(Kind.COMPLETED)
     order = np.argsort(trials.values[known])
     good = trials.points[known][order[: max(3, len(order) // _BEST_SHARE)]]
     middle = np.array([0.0 if isinstance(axis, Category) else 0.5 for axis in trials.axes])
-    ranges = [
-        (float(trials.points[known, axis].min()), float(trials.points[known, axis].max()))
-        for axis in range(len(trials.axes))
+    contexts, choices = trials.roles.context, trials.roles.choice
+    most = dict.fromkeys(range(len(trials.axes)), _OTHERS)
+    most |= {contexts: _MOST_CONTEXTS, choices: _CHOICES}
+    places = [
+        _choose_places(axis, trials.points[known, index], most[index])
+        for index, axis in enumerate(trials.axes)
     ]
     return draw_profile(
         surface,
         trials.axes,
         trials.roles,
-        contexts=_choose_contexts(context, *ranges[trials.roles.context]),
-        choices=np.linspace(*ranges[trials.roles.choice], _CHOICES),
-        ranges=ranges,
+        contexts=places[contexts],
+        choices=places[choices],
+        places=places,
         starts=np.stack([middle, good[0]]),
     )
 
 
-def _choose_contexts(axis: Numeric, low: float, high: float) -> Array:
-    """Return up to ten places from `low` to `high`, of whole numbers if the axis has only these."""
-    places = np.linspace(low, high, _MOST_CONTEXTS)
-    if not axis.whole:
-        return places
-    return axis.encode(np.unique(axis.decode(places)))
+def _choose_places(axis: Axis, tried: Array, most: int) -> Array:
+    """Return the places that were tried, or, where they are more than `most`, so many over them.
+
+    Between the few values of a grid the surface is a guess. Whole numbers stay whole.
+    """
+    distinct = np.unique(tried)
+    if isinstance(axis, Category) or len(distinct) <= most:
+        return distinct
+    places = np.linspace(distinct[0], distinct[-1], most)
+    return axis.encode(np.unique(axis.decode(places))) if axis.whole else places
 
 
-def _answer_level(
+def answer_level(
     draws: Array,
     *,
     level: Value | None,
@@ -234,6 +241,10 @@ def _answer_level(
     bound: float,
     share: float,
 ) -> LevelAnswer:
+    """Return the answer of one level from its profile's draws `[T, U, M]` and its cost.
+
+    `share` is the chance of a wrong verdict to either side.
+    """
     bests, objectives, change = estimate_best(draws, choices)
     mean = draws.mean(axis=0)
     low, high = np.quantile(draws, [0.025, 0.975], axis=0)
@@ -253,7 +264,7 @@ def _answer_level(
     )
 
 
-def _combine(verdicts: Sequence[Verdict]) -> Verdict:
+def combine_verdicts(verdicts: Sequence[Verdict]) -> Verdict:
     """Return the verdict over all levels: one interaction is enough, no interaction takes all."""
     if Verdict.INTERACTION in verdicts:
         return Verdict.INTERACTION

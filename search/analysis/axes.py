@@ -11,21 +11,31 @@ Array = npt.NDArray[np.float64]
 
 @dataclass(frozen=True, kw_only=True)
 class Numeric:
-    """A range of numbers; `log` makes equal ratios equally far, from `low + 1` where `low` is 0."""
+    """A range of numbers; `log` makes equal ratios equally far, from `low + 1` where `low` is 0.
+
+    `steps` are the increasing values of a grid: each is as far from the next, whatever they are, as
+    who makes a grid puts more values where more happens.
+    """
 
     name: str
     low: float
     high: float
     log: bool = False
     whole: bool = False
+    steps: tuple[float, ...] = ()
 
     def encode(self, values: Array) -> Array:
         """Return where values `[N]` lie, 0 at `low` and 1 at `high`."""
+        if self.steps:
+            return np.interp(values, self.steps, np.linspace(0, 1, len(self.steps)))
         low, high = self._stretch(np.array([self.low, self.high]))
         return np.asarray((self._stretch(values) - low) / (high - low))
 
     def decode(self, places: Array) -> Array:
         """Return the values at places `[N]`; encode's inverse, to the next whole number."""
+        if self.steps:
+            values = np.interp(places, np.linspace(0, 1, len(self.steps)), self.steps)
+            return np.asarray(np.round(values) if self.whole else values)
         low, high = self._stretch(np.array([self.low, self.high]))
         values = low + places * (high - low)
         if self.log:

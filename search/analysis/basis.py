@@ -15,8 +15,6 @@ import numpy as np
 
 from archloss.search.analysis.axes import Array, Axis, Category
 
-_CHOICE, _CONTEXT, _OTHER = 8, 6, 5
-
 
 @dataclass(frozen=True, kw_only=True)
 class Roles:
@@ -36,6 +34,24 @@ class Term:
 
     axes: tuple[int, ...]
     degrees: tuple[int, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Detail:
+    """The degrees of terms: of one axis (context, choice, another), of the question's two, ..."""
+
+    one: tuple[int, int, int]
+    question: tuple[int, int]
+    pair: int
+    three: int
+
+
+_COARSE = _Detail(one=(7, 10, 6), question=(5, 8), pair=3, three=2)
+_MIDDLE = _Detail(one=(7, 10, 6), question=(5, 8), pair=4, three=3)
+_FINE = _Detail(one=(8, 12, 8), question=(7, 12), pair=6, three=4)
+_MOST_OTHERS = 2
+"""With more other axes than these the coarse terms are taken: time counts."""
+_MANY_TRIALS = 2000
 
 
 class Basis:
@@ -75,10 +91,13 @@ class Basis:
         return np.concatenate(parts, axis=1)
 
 
-def make_basis(axes: Sequence[Axis], distinct: Sequence[int], roles: Roles) -> Basis:
-    """Return the basis for axes of which `distinct` values each were tried.
+def make_basis(
+    axes: Sequence[Axis], distinct: Sequence[int], roles: Roles, *, trials: int
+) -> Basis:
+    """Return the basis for so many trials, over axes of which `distinct` values each were tried.
 
-    The axes of the question have the finest functions, and only they have one of three axes.
+    The axes of the question have the finest functions. No three axes act together unless one of
+    them, at least, is of the question.
     """
     most = [
         len(axis.levels) - 1 if isinstance(axis, Category) else max(count - 1, 1)
@@ -94,18 +113,35 @@ def make_basis(axes: Sequence[Axis], distinct: Sequence[int], roles: Roles) -> B
 
     context, choice, by = roles.context, roles.choice, roles.by
     others = [axis for axis in range(len(axes)) if axis not in (context, choice, by)]
-    terms = [make((context, _CONTEXT)), make((choice, _CHOICE))]
-    terms += [make((other, _OTHER)) for other in others]
-    terms += [make((context, 4), (choice, 6))]
-    terms += [make((axis, 3), (other, 3)) for axis in (context, choice) for other in others]
-    terms += [
-        make((one, 2), (two, 2)) for place, one in enumerate(others) for two in others[:place]
-    ]
+    detail = _choose_detail(trials, len(others))
+    one_context, one_choice, one_other = detail.one
+    pair, three = detail.pair, detail.three
+    terms = [make((context, one_context)), make((choice, one_choice))]
+    terms += [make((context, detail.question[0]), (choice, detail.question[1]))]
+    for place, other in enumerate(others):
+        terms += [make((other, one_other)), make((context, pair), (other, pair))]
+        terms += [make((choice, pair), (other, pair))]
+        terms += [make((context, three), (choice, three), (other, three))]
+        terms += [make((other, 3), (another, 3)) for another in others[:place]]
     if by is not None:
-        terms += [make((by, 1)), make((context, 4), (by, 1)), make((choice, 6), (by, 1))]
-        terms += [make((other, 3), (by, 1)) for other in others]
-        terms += [make((context, 3), (choice, 5), (by, 1))]
+        terms += [make((by, 1)), make((context, one_context), (by, 1))]
+        terms += [make((choice, one_choice), (by, 1))]
+        terms += [
+            make((context, detail.question[0] - 1), (choice, detail.question[1] - 2), (by, 1))
+        ]
+        for other in others:
+            terms += [
+                make((other, one_other), (by, 1)),
+                make((context, pair), (other, pair), (by, 1)),
+            ]
+            terms += [make((choice, three), (other, three), (by, 1))]
     return Basis(axes, terms)
+
+
+def _choose_detail(trials: int, others: int) -> _Detail:
+    if others > _MOST_OTHERS:
+        return _COARSE
+    return _FINE if trials >= _MANY_TRIALS else _MIDDLE
 
 
 def _evaluate_axis(axis: Axis, places: Array, degree: int) -> Array:

@@ -28,6 +28,8 @@ _SMALLEST = 1e-6
 _VAGUE = 1e-4
 _NOISE_PRIOR = 4.0
 """The strata's noise is pulled together as if by so many trials each."""
+COPIES = 3
+"""Draws of the weights from each sweep: what they are drawn from takes longest to make."""
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -68,18 +70,18 @@ class Posterior:
 def draw_posterior(
     data: Data, basis: Basis, *, random: np.random.Generator, draws: int, burn_in: int
 ) -> Posterior:
-    """Return draws of the surface after `burn_in` sweeps."""
+    """Return draws of the surface, COPIES from each sweep after the first `burn_in`."""
     chain = _Chain(data, basis, random)
     for _ in range(burn_in):
         chain.sweep()
-    kept = [chain.sweep() for _ in range(draws)]
-    centre, unit = chain.centre, chain.unit
-    weights = np.stack([weights for weights, _ in kept]) * unit
+    kept = [chain.sweep() for _ in range(-(-draws // COPIES))]
+    weights = np.concatenate([weights for weights, _ in kept])[:draws] * chain.unit
+    noise = np.repeat(np.stack([noise for _, noise in kept]), COPIES, axis=0)[:draws]
     return Posterior(
         basis=basis,
-        intercepts=weights[:, 0] + centre,
+        intercepts=weights[:, 0] + chain.centre,
         weights=weights[:, 1:],
-        noise=np.stack([noise for _, noise in kept]) * unit,
+        noise=noise * chain.unit,
     )
 
 
@@ -93,6 +95,7 @@ class _Chain:
         self._groups = basis.groups
         self._powers = basis.powers
         self._sizes = np.bincount(basis.groups)
+        self._starts = np.concatenate([[0], 1 + np.cumsum(self._sizes) - self._sizes])
         self._scales = np.array([_DEVIATIONS[len(term.axes)] for term in basis.terms])
         self._set_moments(data)
         self._deviations = 0.5 * self._scales
@@ -116,29 +119,30 @@ class _Chain:
         self._squares = np.array(squares)
 
     def sweep(self) -> tuple[Array, Array]:
-        """Draw everything once; return weights `[P + 1]` and noise `[S]`."""
+        """Draw everything once; return COPIES of weights `[C, P + 1]`, for noise `[S]`."""
+        noise = self._noise
         precision = 1 / self._noise**2
         product = (precision @ self._products.reshape(len(precision), -1)).reshape(
             self._products.shape[1:]
         )
         side = precision @ self._sides
         shrinkage = np.exp(self._powers @ np.log(_DECAYS[self._decays]))
-        weights = self._draw_weights(product, side, shrinkage)
-        self._draw_deviations(weights, shrinkage)
-        weights = self._rescale(weights, product, side)
+        copies = self._draw_weights(product, side, shrinkage)
+        self._draw_deviations(copies[0], shrinkage)
+        weights = self._rescale(copies[0], product, side)
         self._draw_decays(weights)
         self._draw_noise(weights)
-        return weights, self._noise
+        return copies, noise
 
     def _draw_weights(self, product: Array, side: Array, shrinkage: Array) -> Array:
         variance = self._deviations[self._groups] ** 2 * shrinkage
         root = np.sqrt(np.concatenate([[1 / _VAGUE], np.maximum(variance, _SMALLEST**2)]))
         matrix = product * np.outer(root, root)
         matrix[np.diag_indices_from(matrix)] += 1.0
-        return np.asarray(root * self._draw_normal(matrix, side * root))
+        return np.asarray(root * self._draw_normal(matrix, side * root, copies=COPIES))
 
-    def _draw_normal(self, precision: Array, side: Array) -> Array:
-        """Return a draw from the normal distribution of a precision `Q`, with mean `Q^-1 side`.
+    def _draw_normal(self, precision: Array, side: Array, *, copies: int) -> Array:
+        """Return draws `[C, ...]` from the normal distribution of precision `Q`, mean `Q^-1 side`.
 
         By LAPACK itself: scipy's own functions take longer to get there than it does.
         """
@@ -146,9 +150,9 @@ class _Chain:
         if failed:
             raise np.linalg.LinAlgError(f"a precision is not positive definite ({failed})")
         half, _ = lapack.dtrtrs(factor, side, lower=1)
-        half += self._random.standard_normal(len(half))
-        draw, _ = lapack.dtrtrs(factor, half, lower=1, trans=1)
-        return np.asarray(draw)
+        halves = half[:, None] + self._random.standard_normal((len(half), copies))
+        draws, _ = lapack.dtrtrs(factor, halves, lower=1, trans=1)
+        return np.asarray(draws.T)
 
     def _draw_deviations(self, weights: Array, shrinkage: Array) -> None:
         """Draw the terms' deviations given the weights (half-Cauchy by two inverse gammas)."""
@@ -162,14 +166,14 @@ class _Chain:
         """Draw intercept and deviations given the weights relative to them: a regression."""
         deviations = np.maximum(self._deviations, _SMALLEST)
         relative = weights[1:] / deviations[self._groups]
-        loading = np.zeros((len(weights), len(deviations) + 1))
-        loading[0, 0] = 1.0
-        loading[np.arange(1, len(weights)), 1 + self._groups] = relative
-        matrix = loading.T @ product @ loading
+        loading = np.concatenate([[1.0], relative])
+        matrix = np.add.reduceat(product * loading, self._starts, axis=1) * loading[:, None]
+        matrix = np.add.reduceat(matrix, self._starts, axis=0)
         spread = (deviations**2 + self._scales**2) / 2
         variance = spread / self._random.standard_gamma(1.0, len(spread))
         matrix[np.diag_indices_from(matrix)] += np.concatenate([[_VAGUE], 1 / variance])
-        signed = self._draw_normal(matrix, loading.T @ side)
+        sides = np.add.reduceat(loading * side, self._starts)
+        signed = self._draw_normal(matrix, sides, copies=1)[0]
         self._deviations = np.maximum(np.abs(signed[1:]), _SMALLEST)
         return np.concatenate([signed[:1], signed[1:][self._groups] * relative])
 

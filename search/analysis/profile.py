@@ -17,7 +17,6 @@ from archloss.search.analysis.axes import Array, Axis, Category
 from archloss.search.analysis.basis import Roles
 from archloss.search.analysis.surface import Surface
 
-_STEPS = 25
 _PASSES = 4
 
 
@@ -41,10 +40,10 @@ def draw_profile(
     *,
     contexts: Array,
     choices: Array,
-    ranges: Sequence[tuple[float, float]],
+    places: Sequence[Array],
     starts: Array,
 ) -> Profile:
-    """Return the profile; the others are tuned within `ranges`, from `starts` `[R, D]`."""
+    """Return the profile; the others are tuned over their `places`, from `starts` `[R, D]`."""
     levels = 1 if roles.by is None else _count_levels(axes[roles.by])
     grid = np.stack(
         np.meshgrid(np.arange(levels, dtype=float), contexts, choices, indexing="ij"), axis=-1
@@ -57,7 +56,7 @@ def draw_profile(
         points[:, roles.choice] = grid[..., 2].ravel()
         if roles.by is not None:
             points[:, roles.by] = grid[..., 0].ravel()
-        values = _tune(surface, axes, points, roles, ranges)
+        values = _tune(surface, axes, points, roles, places)
         better = values < best
         best[better], tuned[better] = values[better], points[better]
     return Profile(
@@ -73,7 +72,7 @@ def _tune(
     axes: Sequence[Axis],
     points: Array,
     roles: Roles,
-    ranges: Sequence[tuple[float, float]],
+    places: Sequence[Array],
 ) -> Array:
     """Move the other axes of points `[N, D]`, one after another, to where the mean is lowest."""
     others = [
@@ -83,11 +82,7 @@ def _tune(
     for _ in range(_PASSES):
         before = values.copy()
         for axis in others:
-            steps = (
-                np.arange(_count_levels(axes[axis]), dtype=float)
-                if isinstance(axes[axis], Category)
-                else np.linspace(*ranges[axis], _STEPS)
-            )
+            steps = places[axis]
             tried = np.repeat(points[:, None, :], len(steps), axis=1)
             tried[:, :, axis] = steps
             found = surface.predict(tried.reshape(-1, len(axes))).reshape(len(points), -1)

@@ -25,6 +25,7 @@ _KINDS: Mapping[Ending, Kind] = {
     "pruned": Kind.PRUNED,
 }
 DEFAULT_BY = "residual"
+_FEWEST_STEPS = 3
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -103,7 +104,7 @@ def find_roles(axes: Sequence[Axis], question: Question) -> Roles:
 
 def _make_axis(name: str, dimension: Dimension) -> Axis:
     if isinstance(dimension, Choice):
-        return Category(name=name, levels=dimension.values)
+        return _make_steps(name, dimension) or Category(name=name, levels=dimension.values)
     return Numeric(
         name=name,
         low=dimension.low,
@@ -111,6 +112,20 @@ def _make_axis(name: str, dimension: Dimension) -> Axis:
         log=dimension.log,
         whole=isinstance(dimension, Integer),
     )
+
+
+def _make_steps(name: str, choice: Choice) -> Numeric | None:
+    """Return the axis of a choice between several numbers; None if it is none."""
+    numbers = [value for value in choice.values if isinstance(value, int | float)]
+    if (
+        len(numbers) < max(_FEWEST_STEPS, len(choice.values))
+        or len(set(numbers)) < len(numbers)
+        or any(isinstance(number, bool) for number in numbers)
+    ):
+        return None
+    steps = tuple(sorted(float(number) for number in numbers))
+    whole = all(step == round(step) for step in steps)
+    return Numeric(name=name, low=steps[0], high=steps[-1], whole=whole, steps=steps)
 
 
 def _encode(axes: Sequence[Axis], designs: Sequence[Mapping[str, object]]) -> Array:

@@ -22,9 +22,9 @@ from archloss.search.analysis.divergence import Divergence, fit_divergence
 from archloss.search.analysis.posterior import Data, Posterior, draw_posterior
 from archloss.search.analysis.trials import Kind, Trials
 
-DRAWS = 400
-BURN_IN = 150
-_QUICK_DRAWS, _QUICK_BURN_IN = 80, 60
+DRAWS = 450
+BURN_IN = 100
+_QUICK_DRAWS, _QUICK_BURN_IN = 60, 40
 _FEWEST_AT_RUNG = 20
 _PARTS = 3
 _FEWEST_IN_STRATUM = 8
@@ -114,7 +114,7 @@ def fit_surface(
 ) -> Surface:
     """Return the surface that the trials leave plausible."""
     distinct = [len(np.unique(trials.points[:, axis])) for axis in range(len(trials.axes))]
-    basis = make_basis(trials.axes, distinct, trials.roles)
+    basis = make_basis(trials.axes, distinct, trials.roles, trials=len(trials.points))
     strata = _divide(trials)
     scale = _choose_scale(trials, basis, strata, random)
     points, target, labels = _assemble(trials, strata, scale)

@@ -15,6 +15,7 @@ from archloss.search.analysis.trials import Kind, Trials
 _PREFIX = "params_"
 """What Optuna's `trials_dataframe` puts before the name of a parameter."""
 _LOG_RATIO = 20.0
+_MOST_STEPS, _FEWEST_AT_STEP = 25, 4
 _KINDS = {
     "complete": Kind.COMPLETED,
     "completed": Kind.COMPLETED,
@@ -33,7 +34,7 @@ class Columns:
     all columns that begin with `params_`. `state` says how trials ended; a table without it has
     completed ones. `log` are columns in which equal ratios count as equally far, besides those
     that are above 0, span a factor of 20 and have their median nearer to their geometric middle
-    than to their arithmetic one.
+    than to their arithmetic one. The values of a grid count as equally far in any case.
     """
 
     question: Question
@@ -179,13 +180,22 @@ def _make_axis(
     low, high = float(distinct[0]), float(distinct[-1])
     if name in columns.log and low < 0:
         raise AnalysisError(f"--log {name}: its values must not be below 0, but reach {low:.4g}")
+    whole = bool((values == values.round()).all())
     return Numeric(
         name=name,
         low=low,
         high=high,
         log=name in columns.log or _looks_logarithmic(values.to_numpy(dtype=float), low, high),
-        whole=bool((values == values.round()).all()),
+        whole=whole,
+        steps=_find_steps(distinct, len(values), whole=whole),
     )
+
+
+def _find_steps(distinct: Sequence[float], count: int, *, whole: bool) -> tuple[float, ...]:
+    """Return the values of a grid; none where they look like those of a range."""
+    few = len(distinct) <= min(_MOST_STEPS, count / _FEWEST_AT_STEP)
+    every = whole and len(distinct) > (distinct[-1] - distinct[0] + 1) / 2
+    return tuple(map(float, distinct)) if few and not every else ()
 
 
 def _looks_logarithmic(values: np.ndarray, low: float, high: float) -> bool:

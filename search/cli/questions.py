@@ -7,6 +7,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from archloss.search.analysis.answer import AnalysisError, answer
+from archloss.search.analysis.example import (
+    EXAMPLE_AXES,
+    EXAMPLE_DATA,
+    EXAMPLE_ERROR,
+    EXAMPLE_FILE,
+    EXAMPLE_LOG,
+)
 from archloss.search.analysis.study import Question, make_trials
 from archloss.search.analysis.tables import Columns, read_table
 from archloss.search.cli.studies import Opened, open_study
@@ -25,6 +32,7 @@ if TYPE_CHECKING:
     from archloss.search.cli.reporting import ReportOptions
 
 _ERROR = "value"
+_EXAMPLE = "the example"
 
 
 def ask_study(options: "ReportOptions") -> tuple[Findings, Path]:
@@ -57,17 +65,11 @@ def ask_study(options: "ReportOptions") -> tuple[Findings, Path]:
 
 def ask_table(options: "ReportOptions") -> tuple[Findings, Path]:
     """Return what a table's trials say, and where its report belongs."""
-    path = options.trials
+    path = EXAMPLE_FILE if options.example else options.trials
     assert path is not None
-    columns = Columns(
-        question=_make_question(options),
-        error=options.error or _ERROR,
-        tuned=tuple(options.tuned) or None,
-        state=options.state or "state",
-        log=tuple(options.log),
-    )
+    columns = _choose_columns(options)
     trials = read_table(path, columns)
-    measure, notes = _choose_measure(options, trials)
+    measure, notes = _choose_measure(options, columns.error, trials)
     if options.bound is None and not measure.is_error_rate:
         raise AnalysisError(
             f"--bound must say which difference of {measure.label!r} matters, because it is no "
@@ -79,8 +81,8 @@ def ask_table(options: "ReportOptions") -> tuple[Findings, Path]:
         measure=measure,
         source=Source(
             kind="table",
-            name=path.name,
-            data=str(path),
+            name=_EXAMPLE if options.example else path.name,
+            data=EXAMPLE_DATA if options.example else str(path),
             digest=hashlib.sha256(path.read_bytes()).hexdigest(),
             command=make_command(options),
             made_at=_say_now(),
@@ -90,10 +92,28 @@ def ask_table(options: "ReportOptions") -> tuple[Findings, Path]:
     return findings, Path(f"{path.stem}-{REPORT_FOLDER}")
 
 
+def _choose_columns(options: "ReportOptions") -> Columns:
+    question = _make_question(options)
+    if options.example:
+        asked = (question.context, question.choice, question.by)
+        tuned = tuple(axis for axis in EXAMPLE_AXES if axis not in asked)
+        return Columns(question=question, error=EXAMPLE_ERROR, tuned=tuned, log=EXAMPLE_LOG)
+    return Columns(
+        question=question,
+        error=options.error or _ERROR,
+        tuned=tuple(options.tuned) or None,
+        state=options.state or "state",
+        log=tuple(options.log),
+    )
+
+
 def make_command(options: "ReportOptions") -> str:
     """Return the command that makes the same report, without places, which may hold a password."""
     words = ["archloss", "report"]
-    words += [options.study] if options.study is not None else ["--trials", str(options.trials)]
+    if options.study is not None:
+        words += [options.study]
+    else:
+        words += ["--example"] if options.example else ["--trials", str(options.trials)]
     given: list[tuple[str, object]] = [
         ("context", None if options.context == "depth" else options.context),
         ("choice", None if options.choice == "ce_weight" else options.choice),
@@ -124,9 +144,10 @@ def _describe_state(opened: Opened, running: int) -> tuple[str, ...]:
     return ()
 
 
-def _choose_measure(options: "ReportOptions", trials: "Trials") -> tuple[Measure, tuple[str, ...]]:
+def _choose_measure(
+    options: "ReportOptions", column: str, trials: "Trials"
+) -> tuple[Measure, tuple[str, ...]]:
     """Return how the table's objective is said, and a note where that was a guess."""
-    column = options.error or _ERROR
     if column in OBJECTIVE_LABELS and options.unit is None:
         return make_study_measure(column), ()
     label = OBJECTIVE_LABELS.get(column, column)

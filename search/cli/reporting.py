@@ -54,6 +54,14 @@ class ReportOptions:
             rich_help_panel=_TABLE,
         ),
     ] = None
+    example: Annotated[
+        bool,
+        typer.Option(
+            "--example",
+            help="Report on the table that comes with archloss: 8,424 trainings of digits.",
+            rich_help_panel=_TABLE,
+        ),
+    ] = False
     error: Annotated[
         str | None,
         typer.Option(
@@ -127,7 +135,7 @@ def report(options: ReportOptions) -> None:
     from archloss.search.report.answer.terminal import print_answer
     from archloss.search.report.answer.writing import write_report
 
-    findings, folder = ask_table(options) if options.trials else ask_study(options)
+    findings, folder = ask_study(options) if options.study else ask_table(options)
     paths = write_report(findings, options.output or folder)
     if options.as_json:
         typer.echo(json.dumps(make_document(findings), indent=1, allow_nan=False))
@@ -138,20 +146,27 @@ def report(options: ReportOptions) -> None:
 
 
 def _check(options: ReportOptions) -> None:
-    if options.study is None and options.trials is None:
+    sources = [
+        *([f"the study {options.study!r}"] if options.study is not None else []),
+        *([f"the table {str(options.trials)!r}"] if options.trials is not None else []),
+        *(["the example"] if options.example else []),
+    ]
+    if not sources:
         raise typer.BadParameter(
-            "say what to report on: the name of a study (`archloss list` shows them), or "
-            "--trials FILE"
+            "say what to report on: the name of a study (`archloss list` shows them), "
+            "--trials FILE, or --example"
         )
-    if options.study is not None and options.trials is not None:
-        raise typer.BadParameter(
-            f"report on the study {options.study!r} or on the table {str(options.trials)!r}: "
-            "leave one of them out"
-        )
+    if len(sources) > 1:
+        raise typer.BadParameter(f"report on {' or on '.join(sources)}: leave the others out")
     given = [
         f"--{name}" for name in ("error", "unit", "tuned", "state", "log") if getattr(options, name)
     ]
-    if given and options.trials is None:
+    if given and options.example:
+        raise typer.BadParameter(
+            f"{given[0]} is about a table of your own, and the example's columns are known: leave "
+            "it out, or say --trials FILE"
+        )
+    if given and options.study is not None:
         raise typer.BadParameter(
             f"{given[0]} is about a table, and a study knows its own: leave it out, or say "
             "--trials FILE"

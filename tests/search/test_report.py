@@ -116,7 +116,9 @@ def test_a_stored_study_gets_an_answer_and_is_told_to_go_on(bench, monkeypatch):
     ("arguments", "said"),
     [
         ([], "say what to report on"),
-        (["digits", "--trials", "trials.csv"], "leave one of them out"),
+        (["digits", "--trials", "trials.csv"], "leave the others out"),
+        (["--example", "--trials", "trials.csv"], "leave the others out"),
+        (["--example", "--tuned", "depth"], "the example's columns are known"),
         (["digits", "--error", "value"], "--error is about a table"),
         (["digits", "--log", "width"], "--log is about a table"),
         (["digits", "--bound", "0"], "--bound must be above 0, but got 0"),
@@ -155,6 +157,19 @@ def test_bad_usage_is_refused_with_the_way_out(write, tmp_path, arguments, said)
 def test_trials_that_cannot_answer_are_refused_with_the_reason(write, tmp_path, changes, said):
     result = run("--trials", write(make_table(60, **changes)))
     check_refusal(result, said, tmp_path)
+
+
+def test_the_example_answers_at_the_values_of_its_grid(tmp_path):
+    result = run("--example", "--json")
+    assert result.exit_code == 0, result.stderr
+    document = json.loads(result.stdout)
+    assert document["trials"]["completed"] == 8424
+    assert document["contexts"] == [1, 2, 3, 4, 6, 8, 12, 16, 24]
+    assert document["choices"] == pytest.approx([0, 0.02, 0.05, *np.arange(0.1, 1.05, 0.1)])
+    residual = next(level for level in document["levels"] if level["level"] is True)
+    deepest = residual["bests"][-1]
+    assert 0 < deepest["choice"]["low"] <= deepest["choice"]["high"] < 0.3
+    assert document["source"]["command"] == "archloss report --example"
 
 
 def test_a_level_with_too_few_trials_is_left_out_and_that_is_said(write, tmp_path):

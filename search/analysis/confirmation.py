@@ -1,0 +1,207 @@
+"""The answer of a designed experiment: paired, balanced, and analysed once.
+
+The curves of errors over choices are smoothed by the model of the exploratory answer, from values
+of which each replicate's mean in a context is taken away: what the split and the seed do to all
+choices alike is no noise then. What one choice for all contexts costs is estimated twice. From
+choices that are made on all replicates but one, and valued on that one ("cross-validatory choice",
+Stone 1974): their mean has no bias from the choosing, and is rather below the cost, as choosing
+errs. And from the posterior, safely high. The interval reaches from the lower end of the one to the
+upper end of either.
+
+L level, D context, M choice, R replicate, T draw.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from scipy import stats
+
+from archloss.search.analysis.answer import (
+    ERROR_RATE,
+    AnalysisError,
+    LevelAnswer,
+    answer_level,
+    combine_verdicts,
+)
+from archloss.search.analysis.axes import Array, Category, Numeric
+from archloss.search.analysis.basis import Roles, make_basis
+from archloss.search.analysis.experiment import Experiment
+from archloss.search.analysis.interaction import compute_p_value
+from archloss.search.analysis.posterior import Data, Posterior, draw_posterior
+from archloss.search.analysis.verdict import LEVEL, Cost, Interval, Verdict, estimate_cost
+
+FEWEST_REPLICATES = 6
+_DRAWS, _BURN_IN = 400, 150
+_QUICK_DRAWS, _QUICK_BURN_IN = 60, 60
+_FINE_CHOICES = 41
+_PARTS = 3
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Confirmation:
+    """What the experiment says: an answer for each level, and the p-values of its interactions.
+
+    `means` `[L, D, M]` are the plain means of cells, and `errors` `[L, D, M]` the standard errors
+    of their differences from the mean of their context.
+    """
+
+    experiment: Experiment
+    levels: tuple[LevelAnswer, ...]
+    p_values: tuple[float, ...]
+    verdict: Verdict
+    means: Array
+    errors: Array
+
+
+def confirm(experiment: Experiment, *, seed: int = 0) -> Confirmation:
+    """Return what the experiment says.
+
+    Raises AnalysisError where it has too few replicates, or all its values are the same.
+    """
+    check_experiment(experiment)
+    random = np.random.default_rng(seed)
+    values, grid = experiment.values, _make_grid(experiment)
+    surface = _draw_surface(values, grid, random, draws=_DRAWS, burn_in=_BURN_IN)
+    places = np.linspace(grid.choices[0], grid.choices[-1], _FINE_CHOICES)
+    draws = _shape(surface.draw(grid.place(places)), values, places)
+    paid = _value_policies(values, grid, random)
+    levels = tuple(
+        answer_level(
+            draws[:, index],
+            level=level,
+            cost=_join(estimate_cost(draws[:, index]), paid[index]),
+            contexts=np.array(experiment.contexts),
+            choices=grid.axes[1].decode(places),
+            bound=experiment.bound,
+            share=ERROR_RATE / len(values),
+        )
+        for index, level in enumerate(experiment.levels)
+    )
+    rest = values - values.mean(axis=2, keepdims=True)
+    return Confirmation(
+        experiment=experiment,
+        levels=levels,
+        p_values=tuple(compute_p_value(one, random=random) for one in values),
+        verdict=combine_verdicts([level.verdict for level in levels]),
+        means=values.mean(axis=3),
+        errors=rest.std(axis=3, ddof=1) / np.sqrt(values.shape[3]),
+    )
+
+
+def check_experiment(experiment: Experiment) -> None:
+    """Raise AnalysisError where nothing can be told from these values."""
+    replicates = experiment.values.shape[3]
+    if replicates < FEWEST_REPLICATES:
+        raise AnalysisError(
+            f"an experiment must have at least {FEWEST_REPLICATES} replicates, but has "
+            f"{replicates}: make one with more of them"
+        )
+    if np.ptp(experiment.values) == 0.0:
+        raise AnalysisError(
+            f"the trainings must differ in what they reached, but all {experiment.values.size} "
+            f"have {experiment.values.flat[0]:.4g}: nothing can be compared"
+        )
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class _Grid:
+    """The cells: context and choice are axes 0 and 1, `by`, if there is one, is axis 2."""
+
+    axes: tuple[Numeric, Numeric] | tuple[Numeric, Numeric, Category]
+    contexts: Array
+    choices: Array
+    levels: int
+
+    @property
+    def roles(self) -> Roles:
+        return Roles(context=0, choice=1, by=2 if len(self.axes) == 3 else None)
+
+    def place(self, choices: Array) -> Array:
+        """Return the points `[L D M, A]` of all levels and contexts with these choices `[M]`."""
+        mesh = np.meshgrid(np.arange(self.levels), self.contexts, choices, indexing="ij")
+        columns = [mesh[1], mesh[2], mesh[0]][: len(self.axes)]
+        return np.stack([column.ravel() for column in columns], axis=1).astype(float)
+
+
+def _make_grid(experiment: Experiment) -> _Grid:
+    def span(name: str, values: Sequence[float], *, log: bool) -> Numeric:
+        return Numeric(name=name, low=values[0], high=values[-1], log=log)
+
+    context = span(experiment.context, experiment.contexts, log=experiment.log_context)
+    choice = span(experiment.choice, experiment.choices, log=experiment.log_choice)
+    levels = tuple(level for level in experiment.levels if level is not None)
+    return _Grid(
+        axes=(context, choice, Category(name=experiment.by, levels=levels))
+        if experiment.by is not None and len(levels) > 1
+        else (context, choice),
+        contexts=context.encode(np.array(experiment.contexts)),
+        choices=choice.encode(np.array(experiment.choices)),
+        levels=len(experiment.levels),
+    )
+
+
+def _draw_surface(
+    values: Array, grid: _Grid, random: np.random.Generator, *, draws: int, burn_in: int
+) -> Posterior:
+    """Return the curves that the values `[L, D, M, R]` leave plausible."""
+    levels, contexts, choices, replicates = values.shape
+    distinct = [contexts, choices, levels][: len(grid.axes)]
+    basis = make_basis(grid.axes, distinct, grid.roles, trials=values.size)
+    features = basis.evaluate(grid.place(grid.choices))
+    parts = np.arange(levels)[:, None] * _PARTS + np.arange(contexts) * _PARTS // contexts
+    data = Data(
+        features=np.repeat(features, replicates, axis=0),
+        target=_pair(values).ravel(),
+        strata=np.unique(np.repeat(parts.ravel(), choices * replicates), return_inverse=True)[1],
+    )
+    return draw_posterior(data, basis, random=random, draws=draws, burn_in=burn_in)
+
+
+def _pair(values: Array) -> Array:
+    """Return the values without what moves all choices of a replicate and context alike.
+
+    What is left of the noise has (M - 1) / M of its variance, and is blown up again to the whole:
+    differences between choices then have the variance that independent noise would give them.
+    """
+    choices = values.shape[2]
+    within = values - values.mean(axis=2, keepdims=True)
+    curves = within.mean(axis=3, keepdims=True)
+    noise = (within - curves) * np.sqrt(choices / (choices - 1))
+    return np.asarray(values.mean(axis=(2, 3), keepdims=True) + curves + noise)
+
+
+def _shape(draws: Array, values: Array, choices: Array) -> Array:
+    return draws.reshape(*draws.shape[:-1], *values.shape[:2], len(choices))
+
+
+def _value_policies(values: Array, grid: _Grid, random: np.random.Generator) -> Array:
+    """Return what one choice costs in each replicate `[L, R]`, as chosen on all the others."""
+    points = grid.place(grid.choices)
+    levels, contexts, _, replicates = values.shape
+    paid = np.empty((levels, replicates))
+    for left_out in range(replicates):
+        others = np.delete(values, left_out, axis=3)
+        surface = _draw_surface(others, grid, random, draws=_QUICK_DRAWS, burn_in=_QUICK_BURN_IN)
+        curves = _shape(surface.predict(points), values, grid.choices)  # [L, D, M]
+        for level, curve in enumerate(curves):
+            here = values[level, :, :, left_out]
+            own = here[np.arange(contexts), curve.argmin(axis=1)]
+            paid[level, left_out] = (here[:, curve.mean(axis=0).argmin()] - own).mean()
+    return paid
+
+
+def _join(posterior: Cost, paid: Array) -> Cost:
+    """Return the cost whose lower side is that of the valued policies `[R]`, as draws of its t."""
+    mean, error = float(paid.mean()), float(paid.std(ddof=1) / np.sqrt(len(paid)))
+    count = len(posterior.safely_high)
+    chances = (np.arange(count) + 0.5) / count
+    valued = mean + error * stats.t.ppf(chances, df=len(paid) - 1)
+    high = np.maximum(np.sort(posterior.safely_high), valued)
+    low_end = max(float(np.quantile(valued, (1 - LEVEL) / 2)), 0.0)
+    high_end = max(float(np.quantile(high, (1 + LEVEL) / 2)), low_end)
+    return Cost(
+        interval=Interval(estimate=min(max(mean, low_end), high_end), low=low_end, high=high_end),
+        safely_low=valued,
+        safely_high=high,
+    )

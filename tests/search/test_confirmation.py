@@ -1,0 +1,109 @@
+"""The analysis of a designed experiment, against numbers by hand and known truths."""
+
+import itertools
+
+import numpy as np
+import pytest
+
+from archloss.search.analysis.answer import AnalysisError
+from archloss.search.analysis.confirmation import confirm
+from archloss.search.analysis.experiment import Experiment
+from archloss.search.analysis.interaction import compute_p_value
+from archloss.search.analysis.verdict import Verdict
+
+DEPTHS, MIXES = (1.0, 2.0, 4.0, 8.0, 16.0, 32.0), tuple(np.linspace(0, 1, 7))
+LEVELS = (False, True)
+
+
+def make_experiment(replicates=10, *, shift=0.0, noise=0.005, blocks=0.03, seed=0, **changes):
+    """Errors with a valley that moves by `shift` over depth, in plain networks alone."""
+    random = np.random.default_rng(seed)
+    place = np.linspace(0, 1, len(DEPTHS))[:, None]
+    moving = 0.1 * (np.array(MIXES) - 0.5 - shift * (place - 0.5)) ** 2
+    resting = 0.1 * (np.array(MIXES) - 0.5) ** 2 + 0 * place
+    curves = 0.1 + np.stack([moving, resting])[..., None]
+    values = curves + blocks * random.standard_normal((1, 1, 1, replicates))
+    values = values + noise * random.standard_normal((2, len(DEPTHS), len(MIXES), replicates))
+    given = {
+        "context": "depth",
+        "choice": "ce_weight",
+        "by": "residual",
+        "contexts": DEPTHS,
+        "choices": MIXES,
+        "levels": LEVELS,
+        "log_context": True,
+        "log_choice": False,
+        "bound": 0.005,
+        "values": values,
+        "diverged": np.zeros(values.shape, dtype=bool),
+    }
+    return Experiment(**{**given, **changes})
+
+
+def test_the_p_value_is_the_share_of_signs_with_as_large_a_sum():
+    values = np.random.default_rng(3).standard_normal((3, 4, 5))
+    rest = values - values.mean(axis=0) - values.mean(axis=1)[:, None] + values.mean(axis=(0, 1))
+    rest = rest / np.sqrt((rest**2).mean(axis=(1, 2)))[:, None, None]
+    sums = [
+        ((rest * np.array(signs)).sum(axis=2) ** 2).sum()
+        for signs in itertools.product([1.0, -1.0], repeat=5)
+    ]
+    share = np.mean(np.array(sums) >= sums[0] * (1 - 1e-12))
+    assert compute_p_value(values, random=np.random.default_rng(0)) == pytest.approx(share)
+
+
+@pytest.mark.parametrize("replicates", [8, 20])
+def test_p_values_are_uniform_without_an_interaction(replicates):
+    random = np.random.default_rng(4)
+    found = [
+        compute_p_value(
+            random.standard_normal((3, 1, replicates)) + random.standard_normal((3, 4, replicates)),
+            random=random,
+        )
+        for _ in range(200)
+    ]
+    assert 0.01 < np.mean(np.array(found) < 0.05) < 0.11
+    assert 0.4 < np.mean(found) < 0.6
+
+
+def test_what_moves_whole_replicates_is_no_noise():
+    found = confirm(make_experiment(blocks=0.3))
+    assert found.verdict is Verdict.NONE
+    widths = [best.choice.high - best.choice.low for best in found.levels[1].bests]
+    assert max(widths) < 0.4
+
+
+def test_a_shift_in_one_kind_is_confirmed_with_its_cost():
+    found = confirm(make_experiment(shift=1.0))
+    plain, residual = found.levels
+    assert found.verdict is Verdict.INTERACTION
+    assert plain.verdict is Verdict.INTERACTION
+    assert residual.verdict is Verdict.NONE
+    cost = 0.1 * np.var(np.linspace(0, 1, len(DEPTHS)))
+    assert plain.cost.estimate == pytest.approx(cost, rel=0.35)
+    assert found.p_values[0] < 0.01 < found.p_values[1]
+    assert plain.change.low > 0.5
+    assert found.means == pytest.approx(found.experiment.values.mean(axis=3))
+
+
+def test_one_level_needs_no_by():
+    whole = make_experiment(shift=1.0)
+    found = confirm(
+        make_experiment(
+            by=None, levels=(None,), values=whole.values[:1], diverged=whole.diverged[:1]
+        )
+    )
+    assert [level.level for level in found.levels] == [None]
+    assert found.verdict is Verdict.INTERACTION
+
+
+def test_too_few_replicates_and_constant_values_are_refused():
+    with pytest.raises(AnalysisError, match="at least 6 replicates, but has 5"):
+        confirm(make_experiment(5))
+    with pytest.raises(AnalysisError, match="must differ in what they reached, but all 840"):
+        confirm(make_experiment(values=np.full((2, 6, 7, 10), 0.1)))
+
+
+def test_the_same_experiment_gives_the_same_answer():
+    one, other = (confirm(make_experiment(6)) for _ in range(2))
+    assert [level.cost for level in one.levels] == [level.cost for level in other.levels]
