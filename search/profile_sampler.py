@@ -29,9 +29,9 @@ from archloss.search.analysis.surface import Surface, fit_surface
 from archloss.search.analysis.trials import Kind, Trials
 from archloss.search.asking import Distributions, PackSampler, Params
 
-SPREAD, WHOLE, PROFILE = 0.5, 0.5, 0.0
-"""Shares of a pack in which nothing is tuned, all axes are, and all but the context and `by`. In
-the rest the choice is not tuned either: how errors rise on both sides places the best one."""
+SPREAD, WHOLE = 0.5, 0.25
+"""Shares of a pack in which nothing is tuned, and in which all axes are. In the rest all axes are but
+the context and `by`."""
 _DRAWS, _BURN_IN = 64, 80
 _STEPS, _PASSES = 17, 3
 _REFIT_AFTER = 0.05
@@ -87,7 +87,6 @@ class ProfileSampler(PackSampler):
         free[given, roles.context] = False
         if roles.by is not None:
             free[given, roles.by] = False
-        free[kinds >= SPREAD + WHOLE + PROFILE, roles.choice] = False
         self._tune(self._surface, axes, points, free)
         return [
             {axis.name: _decode(axis, place) for axis, place in zip(axes, point, strict=True)}
