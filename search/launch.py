@@ -2,6 +2,7 @@
 
 import platform
 from collections.abc import Sequence
+from dataclasses import replace
 from importlib import metadata
 from pathlib import Path
 
@@ -14,7 +15,7 @@ from archloss.search.places import resolve_folder, resolve_ray_address, resolve_
 from archloss.search.progress import Observer, SilentObserver
 from archloss.search.score import Score, make_score
 from archloss.search.spec import Spec, differing_keys
-from archloss.spaces.data import Dataset, Splits, load_dataset, split_dataset
+from archloss.spaces.data import Dataset, Splits, load_dataset, split_dataset, split_labels
 from archloss.spaces.errors import ArchlossError, DataError
 from archloss.storage.database import Database, StudyExistsError
 from archloss.storage.records import StudyRecord, StudySummary, TrialRecord
@@ -78,7 +79,7 @@ def launch(
     splits = _split(spec, dataset)
     for note in splits.notes:
         observer.on_note(f"{spec.dataset}: {note}")
-    score = _make_score(spec, splits)
+    score = _make_score(spec, dataset, splits)
     home = resolve_folder(folder)
     own = home / spec.name
     _make_folder(own)
@@ -113,17 +114,43 @@ def _split(spec: Spec, dataset: Dataset) -> Splits:
         dataset,
         validation_fraction=recipe.validation_fraction,
         test_fraction=recipe.test_fraction,
-        seed=recipe.seed,
+        seed=recipe.find_split_seed(0),
     )
 
 
-def _make_score(spec: Spec, splits: Splits) -> Score:
-    return make_score(
+def _make_score(spec: Spec, dataset: Dataset, splits: Splits) -> Score:
+    score = make_score(
         spec.objective,
         classes=splits.classes,
         y_validation=splits.y_validation,
         majority_class=splits.majority_class,
     )
+    if spec.plan is None:
+        return score
+    return replace(
+        score,
+        penalties={
+            replicate: _find_penalty(spec, dataset, replicate)
+            for replicate in range(spec.plan.replicates)
+        },
+    )
+
+
+def _find_penalty(spec: Spec, dataset: Dataset, replicate: int) -> float:
+    """Return what a network that diverged gets on the split of this replicate."""
+    recipe = spec.make_recipe()
+    labels = split_labels(
+        dataset,
+        validation_fraction=recipe.validation_fraction,
+        test_fraction=recipe.test_fraction,
+        seed=recipe.find_split_seed(replicate),
+    )
+    return make_score(
+        spec.objective,
+        classes=dataset.classes,
+        y_validation=labels.y_validation,
+        majority_class=labels.majority_class,
+    ).penalty
 
 
 def _make_folder(folder: Path) -> None:

@@ -10,7 +10,8 @@ from archloss.search.asking import RandomSampler
 from archloss.search.batch_tpe import BatchTPESampler
 from archloss.search.distributions import to_params
 from archloss.search.grid import list_grid
-from archloss.search.planned import GridSampler, SequenceSampler
+from archloss.search.plan import list_planned
+from archloss.search.planned import GridSampler, PlanSampler, SequenceSampler
 from archloss.search.spec import Spec
 
 
@@ -19,7 +20,7 @@ def make_sampler(spec: Spec, *, already: int = 0, drivers_before: int = 0) -> Ba
 
     That is how many trials there are `already`, and how many drivers worked on it before: each
     one draws other numbers than those before and beside it, and the same ones each time the same
-    happens. Grids and sequences are the same for all, who take turns along them.
+    happens. Grids, plans and sequences are the same for all, who take turns along them.
     """
     search = spec.search
     seen = (already, drivers_before) if already or drivers_before else ()
@@ -51,5 +52,7 @@ def make_sampler(spec: Spec, *, already: int = 0, drivers_before: int = 0) -> Ba
             dimensions = spec.dimensions()
             grid = list_grid(dimensions, search.grid_points)
             return GridSampler([to_params(dimensions, point) for point in grid], seed=search.seed)
+        case "plan":
+            return PlanSampler(list_planned(spec), seed=search.seed)
         case "random":
             return RandomSampler(seed=seed)

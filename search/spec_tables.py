@@ -6,7 +6,7 @@ from pydantic import BaseModel, ConfigDict, Field, Strict, model_validator
 
 from archloss.spaces.recipe import Precision, Scale
 
-Sampler = Literal["tpe", "gp", "cma-es", "qmc", "random", "grid"]
+Sampler = Literal["tpe", "gp", "cma-es", "qmc", "random", "grid", "plan"]
 Pruner = Literal["none", "successive-halving", "hyperband", "median"]
 Whole = Annotated[int, Strict()]
 Number = Annotated[float, Strict()]
@@ -66,7 +66,8 @@ class SearchSpec(Table):
 
     sampler: Sampler = Field(
         default="tpe",
-        description='Who chooses designs: "tpe", "gp", "cma-es", "qmc", "random" or "grid".',
+        description='Who chooses designs: "tpe", "gp", "cma-es", "qmc", "random" or "grid"; '
+        '"plan" takes those of `[plan]`.',
     )
     seed: Whole = Field(default=0, ge=0, lt=2**32, description="Seed of the sampler.")
     startup_trials: Whole = Field(
