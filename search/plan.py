@@ -4,12 +4,10 @@ from collections.abc import Mapping, Sequence
 
 from optuna.distributions import BaseDistribution, IntDistribution
 
+from archloss.search.confirm import REPLICATE
 from archloss.search.distributions import to_distributions, to_params
 from archloss.search.spec import Spec
 from archloss.spaces.dimensions import Value
-
-REPLICATE = "replicate"
-"""The parameter that says which replicate a trial of a planned study is."""
 
 
 def make_distributions(spec: Spec) -> dict[str, BaseDistribution]:

@@ -146,7 +146,7 @@ def launch(options: LaunchOptions) -> None:
     opened = _open(study, spec)
     points = opened.read_points()
     summary = opened.summarise_points(points)
-    picture = _draw(points, summary, opened.folder)
+    picture = None if spec.plan else _draw(points, summary, opened.folder)
     opened.database.close()
     _print(summary, picture, as_json=options.as_json)
     if was_interrupted(summary, observer.last, spec.minutes):
@@ -206,9 +206,9 @@ def _print(summary: Summary, picture: Path | None, *, as_json: bool) -> None:
         return
     console = Console()
     print_summary(console, summary)
-    if picture is None:
+    if picture is None and summary.confirms is None:
         console.print("No picture: no trial has finished.")
-    else:
+    elif picture is not None:
         console.print(f"Picture: {picture}", highlight=False, markup=False, soft_wrap=True)
 
 
