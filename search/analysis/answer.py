@@ -97,7 +97,7 @@ def answer(trials: Trials, *, bound: float, seed: int = 0) -> Answer:
     """
     by = None if trials.roles.by is None else trials.axes[trials.roles.by].name
     check_trials(trials)
-    names, trials, left_out = _leave_out_levels(trials)
+    names, trials, left_out = leave_out_levels(trials)
     random = np.random.default_rng(seed)
     surface = fit_surface(trials, random=random)
     profile = profile_surface(trials, surface)
@@ -169,7 +169,7 @@ def check_trials(trials: Trials) -> None:
         )
 
 
-def _leave_out_levels(trials: Trials) -> tuple[list[Value | None], Trials, tuple[str, ...]]:
+def leave_out_levels(trials: Trials) -> tuple[list[Value | None], Trials, tuple[str, ...]]:
     """Return the levels of `by` with enough trials, these, and a caveat for each of the others."""
     if trials.roles.by is None:
         return [None], trials, ()
@@ -194,8 +194,14 @@ def _leave_out_levels(trials: Trials) -> tuple[list[Value | None], Trials, tuple
     return [levels[level] for level in kept], trials, caveats
 
 
-def profile_surface(trials: Trials, surface: Surface) -> Profile:
-    """Return the profile at up to ten contexts and over all choices that were tried."""
+def profile_surface(
+    trials: Trials,
+    surface: Surface,
+    *,
+    contexts: Array | None = None,
+    choices: Array | None = None,
+) -> Profile:
+    """Return the profile at these places; else at up to ten contexts, over all choices tried."""
     context, _ = _get_question(trials)
     known = trials.find(Kind.COMPLETED)
     order = np.argsort(trials.values[known])
@@ -209,16 +215,18 @@ def profile_surface(trials: Trials, surface: Surface) -> Profile:
         surface,
         trials.axes,
         trials.roles,
-        contexts=_choose_contexts(context, *ranges[trials.roles.context]),
-        choices=np.linspace(*ranges[trials.roles.choice], _CHOICES),
+        contexts=spread_places(context, *ranges[trials.roles.context], count=_MOST_CONTEXTS)
+        if contexts is None
+        else contexts,
+        choices=np.linspace(*ranges[trials.roles.choice], _CHOICES) if choices is None else choices,
         ranges=ranges,
         starts=np.stack([middle, good[0]]),
     )
 
 
-def _choose_contexts(axis: Numeric, low: float, high: float) -> Array:
-    """Return up to ten places from `low` to `high`, of whole numbers if the axis has only these."""
-    places = np.linspace(low, high, _MOST_CONTEXTS)
+def spread_places(axis: Numeric, low: float, high: float, *, count: int) -> Array:
+    """Return up to so many places from `low` to `high`, of whole numbers if these are all."""
+    places = np.linspace(low, high, count)
     if not axis.whole:
         return places
     return axis.encode(np.unique(axis.decode(places)))

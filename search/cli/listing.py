@@ -13,15 +13,16 @@ from rich.table import Table
 
 from archloss.search.cli.options import AsJson, Folder, Storage, StudyName, takes
 from archloss.search.cli.rows import (
+    COLUMNS,
     Row,
     format_rows,
-    list_columns,
     make_rows,
     make_table,
     sort_rows,
     write_parquet,
 )
 from archloss.search.cli.studies import Opened, open_database, open_study
+from archloss.search.confirm import REPLICATE
 from archloss.spaces.dimensions import is_fixed
 
 if TYPE_CHECKING:
@@ -92,11 +93,11 @@ def trials(options: TrialsOptions) -> None:
     """Print a study's trials as a table, CSV, JSON or Parquet."""
     kind = _choose_format(options)
     column = options.sort.removeprefix("-")
+    known = (*COLUMNS, REPLICATE)
+    if column not in known:
+        raise typer.BadParameter(f"there is no column {column!r}; there are: {', '.join(known)}")
     with open_study(options.study, storage=options.storage, folder=options.folder) as opened:
         rows = make_rows(opened.read_trials(), opened.make_design)
-    columns = list_columns(rows)
-    if column not in columns:
-        raise typer.BadParameter(f"there is no column {column!r}; there are: {', '.join(columns)}")
     rows = sort_rows(rows, column, descending=options.sort.startswith("-"))
     rows = rows[: options.limit]
     if kind == "table":

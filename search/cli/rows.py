@@ -69,8 +69,8 @@ def sort_rows(rows: Sequence[Row], column: str, *, descending: bool) -> list[Row
     def key(row: Row) -> tuple[str, object] | object:
         return row[column]
 
-    present = [row for row in rows if row[column] is not None]
-    missing = [row for row in rows if row[column] is None]
+    present = [row for row in rows if row.get(column) is not None]
+    missing = [row for row in rows if row.get(column) is None]
     present.sort(key=key, reverse=descending)  # type: ignore[arg-type]  # one type per column
     return [*present, *missing]
 
