@@ -85,9 +85,6 @@ def combine_noise(noise: Array) -> float:
 
     `noise` is `[B, U, M]`; each context has the mean variance of its cells, and the level with the
     largest sum counts.
-
-    >>> combine_noise(np.full((1, 4, 7), 0.01)) == 0.01 * np.sqrt(2 / 4)
-    True
     """
     variances = 2 * (noise**2).mean(axis=2)
     return float(np.sqrt(variances.sum(axis=1).max()) / noise.shape[1])
