@@ -88,6 +88,7 @@ class Spec(Table):
             )
         if self.plan is None:
             return self
+        check_plan(self.plan, self.dimensions())
         for key, value, only in (
             ("search.pruner", self.search.pruner, "none"),
             ("recipe.replicates", self.recipe.replicates, 1),
@@ -95,7 +96,6 @@ class Spec(Table):
         ):
             if value != only:
                 raise ValueError(f"{key} must be {only!r} with this [plan], but got {value!r}")
-        check_plan(self.plan, self.dimensions())
         self.__dict__["trials"] = self.plan.trials  # frozen models refuse an assignment
         return self
 

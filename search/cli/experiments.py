@@ -71,6 +71,7 @@ def describe_plan(spec: "Spec") -> list[str]:
     assert plan is not None
     tuned = _list_tuned(spec)
     each = f"Each cell has its tuned {', '.join(tuned)}." if tuned else "Nothing is tuned."
+    recipe = spec.recipe
     fixed = ", ".join(
         f"{name} {format_setting(plan.designs[0][name])}"
         for name, dimension in spec.dimensions().items()
@@ -79,9 +80,9 @@ def describe_plan(spec: "Spec") -> list[str]:
     measure = make_study_measure(spec.objective)
     return [
         each,
-        f"Fixed: {fixed}; {spec.recipe.epochs} epochs, batches of {spec.recipe.batch_size}.",
-        f"{len(plan.designs)} designs x {plan.replicates} replicates = {plan.trials} trainings. All "
-        "designs of a replicate share its split, initial weights and order of the data.",
+        f"Fixed: {fixed}; {recipe.epochs} epochs, batches of {recipe.batch_size}.",
+        f"{len(plan.designs)} designs x {plan.replicates} replicates = {plan.trials} trainings. "
+        "All designs of a replicate share its split, initial weights and order of the data.",
         f"{_describe_replicates(plan)} The smallest cost that matters is "
         f"{measure.format_bound(plan.bound)}.",
     ]

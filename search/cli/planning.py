@@ -135,9 +135,12 @@ def _check_parent(opened: Opened) -> None:
 
 
 def store_plan(options: ConfirmOptions, spec: "Spec", fingerprint: str) -> None:
-    """Store the experiment, before anything is trained."""
+    """Store the experiment, before anything is trained; `minutes` are those of one launch."""
     from archloss.search.launch import store_study
 
     store_study(
-        spec, fingerprint=fingerprint, storage=options.storage, folder=options.folder
+        spec.model_copy(update={"minutes": None}),
+        fingerprint=fingerprint,
+        storage=options.storage,
+        folder=options.folder,
     ).database.close()
