@@ -11,27 +11,28 @@ upper end of either.
 L level, D context, M choice, R replicate, T draw.
 """
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from scipy import stats
 
+from archloss.search.analysis import FEWEST_REPLICATES
 from archloss.search.analysis.answer import (
     ERROR_RATE,
     AnalysisError,
-    LevelAnswer,
+    Answer,
     answer_level,
     combine_verdicts,
+    guess_more,
 )
 from archloss.search.analysis.axes import Array, Category, Numeric
 from archloss.search.analysis.basis import Roles, make_basis
 from archloss.search.analysis.experiment import Experiment
 from archloss.search.analysis.interaction import compute_p_value
 from archloss.search.analysis.posterior import Data, Posterior, draw_posterior
+from archloss.search.analysis.trials import Kind, Trials
 from archloss.search.analysis.verdict import LEVEL, Cost, Interval, Verdict, estimate_cost
 
-FEWEST_REPLICATES = 6
 _DRAWS, _BURN_IN = 400, 150
 _QUICK_DRAWS, _QUICK_BURN_IN = 60, 60
 _FINE_CHOICES = 41
@@ -40,18 +41,15 @@ _PARTS = 3
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Confirmation:
-    """What the experiment says: an answer for each level, and the p-values of its interactions.
+    """What an experiment says.
 
-    `means` `[L, D, M]` are the plain means of cells, and `errors` `[L, D, M]` the standard errors
-    of their differences from the mean of their context.
+    `trials` are its trainings, as those of a search. `p_values` are those of no interaction, for
+    each level of the answer.
     """
 
-    experiment: Experiment
-    levels: tuple[LevelAnswer, ...]
+    answer: Answer
+    trials: Trials
     p_values: tuple[float, ...]
-    verdict: Verdict
-    means: Array
-    errors: Array
 
 
 def confirm(experiment: Experiment, *, seed: int = 0) -> Confirmation:
@@ -66,11 +64,12 @@ def confirm(experiment: Experiment, *, seed: int = 0) -> Confirmation:
     places = np.linspace(grid.choices[0], grid.choices[-1], _FINE_CHOICES)
     draws = _shape(surface.draw(grid.place(places)), values, places)
     paid = _value_policies(values, grid, random)
+    costs = [_join(estimate_cost(draws[:, index]), own) for index, own in enumerate(paid)]
     levels = tuple(
         answer_level(
             draws[:, index],
             level=level,
-            cost=_join(estimate_cost(draws[:, index]), paid[index]),
+            cost=costs[index],
             contexts=np.array(experiment.contexts),
             choices=grid.axes[1].decode(places),
             bound=experiment.bound,
@@ -78,20 +77,34 @@ def confirm(experiment: Experiment, *, seed: int = 0) -> Confirmation:
         )
         for index, level in enumerate(experiment.levels)
     )
-    rest = values - values.mean(axis=2, keepdims=True)
+    verdict = combine_verdicts([level.verdict for level in levels])
+    diverged = int(experiment.diverged.sum())
     return Confirmation(
-        experiment=experiment,
-        levels=levels,
+        answer=Answer(
+            context=experiment.context,
+            choice=experiment.choice,
+            by=experiment.by,
+            contexts=experiment.contexts,
+            choices=tuple(grid.axes[1].decode(places)),
+            levels=levels,
+            verdict=verdict,
+            bound=experiment.bound,
+            more_trials=guess_more(costs, levels, experiment.bound, values.size)
+            if verdict is Verdict.UNDECIDED
+            else None,
+            completed=values.size - diverged,
+            diverged=diverged,
+            pruned=0,
+            sampler=None,
+        ),
+        trials=_list_trials(experiment, grid),
         p_values=tuple(compute_p_value(one, random=random) for one in values),
-        verdict=combine_verdicts([level.verdict for level in levels]),
-        means=values.mean(axis=3),
-        errors=rest.std(axis=3, ddof=1) / np.sqrt(values.shape[3]),
     )
 
 
 def check_experiment(experiment: Experiment) -> None:
     """Raise AnalysisError where nothing can be told from these values."""
-    replicates = experiment.values.shape[3]
+    replicates = experiment.replicates
     if replicates < FEWEST_REPLICATES:
         raise AnalysisError(
             f"an experiment must have at least {FEWEST_REPLICATES} replicates, but has "
@@ -125,11 +138,12 @@ class _Grid:
 
 
 def _make_grid(experiment: Experiment) -> _Grid:
-    def span(name: str, values: Sequence[float], *, log: bool) -> Numeric:
-        return Numeric(name=name, low=values[0], high=values[-1], log=log)
+    def span(name: str, values: tuple[float, ...]) -> Numeric:
+        whole = all(value == round(value) for value in values)
+        return Numeric(name=name, low=values[0], high=values[-1], whole=whole, steps=values)
 
-    context = span(experiment.context, experiment.contexts, log=experiment.log_context)
-    choice = span(experiment.choice, experiment.choices, log=experiment.log_choice)
+    context = span(experiment.context, experiment.contexts)
+    choice = span(experiment.choice, experiment.choices)
     levels = tuple(level for level in experiment.levels if level is not None)
     return _Grid(
         axes=(context, choice, Category(name=experiment.by, levels=levels))
@@ -169,6 +183,22 @@ def _pair(values: Array) -> Array:
     curves = within.mean(axis=3, keepdims=True)
     noise = (within - curves) * np.sqrt(choices / (choices - 1))
     return np.asarray(values.mean(axis=(2, 3), keepdims=True) + curves + noise)
+
+
+def _list_trials(experiment: Experiment, grid: _Grid) -> Trials:
+    diverged = experiment.diverged.ravel()
+    values = experiment.values.ravel()
+    return Trials(
+        axes=grid.axes,
+        roles=grid.roles,
+        points=np.repeat(grid.place(grid.choices), experiment.replicates, axis=0),
+        kinds=np.where(diverged, Kind.DIVERGED.value, Kind.COMPLETED.value),
+        values=np.where(diverged, np.nan, values),
+        early=np.zeros((len(values), 0)),
+        rungs=(),
+        penalty=float(values[diverged].mean()) if diverged.any() else float("nan"),
+        sampler=None,
+    )
 
 
 def _shape(draws: Array, values: Array, choices: Array) -> Array:

@@ -4,6 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
+from archloss.search.cli.confirming import confirm
 from archloss.search.cli.deleting import delete
 from archloss.search.cli.doctor import doctor
 from archloss.search.cli.exporting import export
@@ -55,6 +56,14 @@ COMMANDS = (
         examples=(
             "archloss report digits",
             "archloss report --trials trials.csv --error validation_error",
+        ),
+    ),
+    Command(
+        name="confirm",
+        function=confirm,
+        examples=(
+            "archloss confirm digits --plan-only",
+            "archloss confirm digits --replicates 8 --yes",
         ),
     ),
     Command(

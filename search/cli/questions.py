@@ -17,6 +17,7 @@ from archloss.search.analysis.example import (
 from archloss.search.analysis.study import Question, make_trials
 from archloss.search.analysis.tables import Columns, read_table
 from archloss.search.cli.studies import Opened, open_study
+from archloss.search.confirm import make_command as confirm_command
 from archloss.search.report import REPORT_FOLDER
 from archloss.search.report.answer.findings import Findings, Source
 from archloss.search.report.answer.measure import (
@@ -39,6 +40,7 @@ def ask_study(options: "ReportOptions") -> tuple[Findings, Path]:
     """Return what a study's trials say, and where its report belongs."""
     assert options.study is not None
     with open_study(options.study, storage=options.storage, folder=options.folder) as opened:
+        _refuse_experiment(opened)
         records = opened.read_trials()
         trials = make_trials(opened.spec, records, _make_question(options))
         notes = _describe_state(opened, sum(record.state == "RUNNING" for record in records))
@@ -128,6 +130,15 @@ def make_command(options: "ReportOptions") -> str:
     for name, value in given:
         words += [] if value is None else [f"--{name}", str(value)]
     return shlex.join(words)
+
+
+def _refuse_experiment(opened: Opened) -> None:
+    plan = opened.spec.plan
+    if plan is not None:
+        raise AnalysisError(
+            f"study {opened.spec.name!r} is an experiment that confirms {plan.confirms!r}, with an "
+            f"analysis of its own: `{confirm_command(plan.confirms, opened.spec.name)}` shows it"
+        )
 
 
 def _make_question(options: "ReportOptions") -> Question:
