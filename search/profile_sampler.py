@@ -1,8 +1,8 @@
 """Spreads a study's budget so that the best choice becomes known in every context.
 
 Other samplers look for the one best design, and leave a depth whose networks are worse before they
-know its best mix. Half of what this one tries is spread over the whole search. For the other half it
-draws surfaces that the trials leave plausible (search/analysis), and tries the design at which a
+know its best mix. Half of what this one tries is spread over the whole search. For the other half
+it draws surfaces that the trials leave plausible (search/analysis), and tries the design at which a
 draw is lowest, as Thompson sampling does (Thompson 1933), half of the time with the context given
 and spread over its range, as profile expected improvement does (Ginsbourger et al. 2013,
 hal-00920154; Kyger et al., arXiv 2512.23581).
