@@ -35,7 +35,7 @@ SPREAD, WHOLE = 0.5, 0.25
 context and `by`."""
 _DRAWS, _BURN_IN = 64, 80
 _STEPS, _PASSES = 17, 3
-_REFIT_AFTER = 0.05
+_REFIT_AFTER = 0.1
 
 
 class ProfileSampler(PackSampler):
@@ -124,19 +124,13 @@ class ProfileSampler(PackSampler):
                 rows = np.flatnonzero(free[:, axis])
                 if not len(rows):
                     continue
-                steps = (
-                    np.arange(len(one.levels), dtype=float)
-                    if isinstance(one, Category)
-                    else np.linspace(0, 1, _STEPS)
-                )
-                tried = np.repeat(points[rows, None, :], len(steps), axis=1)
-                if isinstance(one, Numeric):  # not all on one grid
+                if isinstance(one, Category):
+                    steps = np.tile(np.arange(len(one.levels), dtype=float), (len(rows), 1))
+                else:  # not all on one grid
                     shift = self._generator.uniform(-0.5, 0.5, (len(rows), 1)) / (_STEPS - 1)
-                    tried[:, :, axis] = np.clip(steps + shift, 0, 1)
-                else:
-                    tried[:, :, axis] = steps
-                found = surface.draw_each(tried, draws[rows])
-                points[rows, axis] = tried[np.arange(len(rows)), found.argmin(axis=1), axis]
+                    steps = np.clip(np.linspace(0, 1, _STEPS) + shift, 0, 1)
+                found = surface.vary(points[rows], axis, steps, draws[rows])
+                points[rows, axis] = steps[np.arange(len(rows)), found.argmin(axis=1)]
 
 
 def _make_axis(name: str, distribution: BaseDistribution) -> Axis:

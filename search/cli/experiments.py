@@ -41,10 +41,10 @@ def _make_plan_table(spec: "Spec", designs: "Sequence[Mapping[str, Value]]") -> 
     """Return a row per context and a column per choice; a cell holds its tuned values."""
     plan = spec.plan
     assert plan is not None
-    table = Table(box=None, padding=(0, 2), pad_edge=False)
+    table = Table(box=None, padding=(0, 1), pad_edge=False)
     table.add_column(plan.context, justify="right")
     for value in plan.choices:
-        table.add_column(f"{plan.choice}\n{format_setting(value)}", justify="right")
+        table.add_column(format_setting(value), justify="right")
     tuned = _list_tuned(spec)
     for row, context in enumerate(plan.contexts):
         cells = designs[row * len(plan.choices) : (row + 1) * len(plan.choices)]
@@ -70,7 +70,8 @@ def describe_plan(spec: "Spec") -> list[str]:
     plan = spec.plan
     assert plan is not None
     tuned = _list_tuned(spec)
-    each = f"Each cell has its tuned {', '.join(tuned)}." if tuned else "Nothing is tuned."
+    layout = f"A row for each {plan.context}, a column for each {plan.choice}; "
+    each = f"{layout}each cell has its tuned {', '.join(tuned)}." if tuned else "Nothing is tuned."
     recipe = spec.recipe
     fixed = ", ".join(
         f"{name} {format_setting(plan.designs[0][name])}"
@@ -118,10 +119,10 @@ def print_cells(console: Console, experiment: "Experiment", objective: str) -> N
 
 
 def _make_cell_table(experiment: "Experiment", level: int, objective: str) -> Table:
-    table = Table(box=None, padding=(0, 2), pad_edge=False)
+    table = Table(box=None, padding=(0, 1), pad_edge=False)
     table.add_column(experiment.context, justify="right")
     for choice in experiment.choices:
-        table.add_column(f"{experiment.choice}\n{format_setting(choice)}", justify="right")
+        table.add_column(format_setting(choice), justify="right")
     diverged = experiment.diverged[level].sum(axis=-1)
     for row, context in enumerate(experiment.contexts):
         cells = [

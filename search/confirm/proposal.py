@@ -13,6 +13,7 @@ from archloss.search.analysis.answer import (
 )
 from archloss.search.analysis.axes import Array, Axis, Category, Numeric
 from archloss.search.analysis.power import Replication, plan_replicates
+from archloss.search.analysis.profile import Profile
 from archloss.search.analysis.surface import fit_surface
 from archloss.search.analysis.trials import Kind, Trials
 from archloss.spaces.dimensions import Choice, Dimension, Integer, Value
@@ -22,7 +23,8 @@ Design = Mapping[str, Value]
 
 _NEAR_THE_END = 0.05
 """An end of a range that trials came so near to, as a share of the range, counts as reached."""
-_DIGITS = 4
+_DIGITS, _CHOICE_DIGITS = 4, 2
+_BLUR, _BLUR_STEPS = 0.06, 13
 
 
 class ConfirmError(ArchlossError):
@@ -67,12 +69,10 @@ def propose(
     check_trials(trials)
     levels, trials, notes = leave_out_levels(trials)
     surface = fit_surface(trials, random=np.random.default_rng(0))
-    profile = profile_surface(
-        trials,
-        surface,
-        contexts=_spread(trials, trials.roles.context, size.contexts),
-        choices=_spread(trials, trials.roles.choice, size.choices),
-    )
+    contexts = _spread(trials, trials.roles.context, size.contexts)
+    whole = profile_surface(trials, surface, contexts=contexts)
+    choices = _choose(trials, whole, size.choices)
+    profile = profile_surface(trials, surface, contexts=contexts, choices=choices)
     names = [axis.name for axis in trials.axes]
     flat = profile.points.reshape(-1, len(names))
     fixed = {name: _get_fixed(one) for name, one in dimensions.items() if name not in names}
@@ -112,13 +112,41 @@ def _check_conditions(trials: Trials, dimensions: Mapping[str, Dimension]) -> No
 
 def _spread(trials: Trials, index: int, count: int) -> Array:
     """Return up to so many places, evenly over what was tried of an axis, ends included."""
-    axis = trials.axes[index]
-    assert isinstance(axis, Numeric)
+    return spread_places(_get_axis(trials, index), *_find_ends(trials, index), count=count)
+
+
+def _choose(trials: Trials, profile: Profile, count: int) -> Array:
+    """Return up to so many places of the choice, ends included.
+
+    They are quantiles of a mixture in equal parts: evenly over what was tried, and where draws of
+    the profile `[T, B, U, M]` have the best choice, blurred.
+    """
+    index = trials.roles.choice
+    axis, (low, high) = _get_axis(trials, index), _find_ends(trials, index)
+    bests = profile.choices[profile.draws.argmin(axis=-1)].reshape(-1, 1)
+    likely = np.clip(bests + np.linspace(-_BLUR, _BLUR, _BLUR_STEPS), low, high).ravel()
+    mixture = np.concatenate([likely, np.linspace(low, high, len(likely))])
+    places = np.quantile(mixture, np.linspace(0, 1, count))
+    if axis.steps:
+        steps = axis.encode(np.array(axis.steps))
+        return np.unique(steps[np.abs(steps - places[:, None]).argmin(axis=1)])
+    values = [float(f"{value:.{_CHOICE_DIGITS}g}") for value in axis.decode(places)]
+    return np.unique(np.clip(axis.encode(np.array(values)), low, high))
+
+
+def _find_ends(trials: Trials, index: int) -> tuple[float, float]:
     tried = trials.points[trials.find(Kind.COMPLETED), index]
     low, high = float(tried.min()), float(tried.max())
-    low = 0.0 if low < _NEAR_THE_END else low
-    high = 1.0 if high > 1 - _NEAR_THE_END else high
-    return spread_places(axis, low, high, count=count)
+    return (
+        0.0 if low < _NEAR_THE_END else low,
+        1.0 if high > 1 - _NEAR_THE_END else high,
+    )
+
+
+def _get_axis(trials: Trials, index: int) -> Numeric:
+    axis = trials.axes[index]
+    assert isinstance(axis, Numeric)
+    return axis
 
 
 def _decode(

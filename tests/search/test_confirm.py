@@ -92,7 +92,8 @@ def propose_from(study, **rest):
 def test_a_proposal_has_a_valid_tuned_design_for_each_cell(parent):
     spec, _, proposal = propose_from(parent)
     assert proposal.contexts == (1.0, 2.0, 4.0)
-    assert proposal.choices == (0.0, 0.3333, 0.6667, 1.0)
+    assert (proposal.choices[0], proposal.choices[-1], len(proposal.choices)) == (0.0, 1.0, 4)
+    assert all(float(f"{choice:.2g}") == choice for choice in proposal.choices)
     assert proposal.levels == (False, True)
     wish = Wish(name="e", bound=0.01, replicates=6, power=0.8)
     experiment = plan_experiment(spec, proposal, wish)  # which checks the designs
@@ -102,6 +103,17 @@ def test_a_proposal_has_a_valid_tuned_design_for_each_cell(parent):
     assert (experiment.search.sampler, experiment.search.keep_weights) == ("plan", 0)
     assert {design["optimizer"] for design in proposal.designs} <= {"adamw", "sgd"}
     assert Spec.from_json(experiment.to_json()).digest() == experiment.digest()
+
+
+def test_choices_are_close_together_where_the_best_may_be(parent):
+    _, trials, _ = propose_from(parent)
+    mix = trials.points[:, trials.roles.choice]
+    known = dataclasses.replace(trials, values=0.1 + 2.0 * (mix - 0.2) ** 2)
+    dimensions = Spec.from_json(parent.database.get_study("flowers").spec).dimensions()
+    proposal = propose(known, dimensions, size=Size(contexts=2, choices=9), bound=0.01)
+    near = [choice for choice in proposal.choices if 0.1 <= choice <= 0.3]
+    assert len(proposal.choices) == 9
+    assert len(near) >= 4
 
 
 def test_a_proposal_is_tuned_to_where_the_surface_is_lowest(parent):
@@ -315,7 +327,7 @@ def test_an_experiment_pauses_tells_counts_alone_and_goes_on(confirm, home):
     confirm("--yes", *SMALL, "--pack", 8, "--executor", "inline")
     assert json.loads(confirm("--show", "--json").stdout)["finished"] == 72
     rows = json.loads(run("trials", "mine", "--format", "json", "--folder", home).stdout)
-    assert [row["replicate"] for row in rows] == [0] * 12 + [1] * 12
+    assert [row["replicate"] for row in rows] == list(np.repeat(np.arange(6), 12))
     shown = run("show", "mine", 13, "--folder", home).stdout
     assert "replicate" in shown
 
