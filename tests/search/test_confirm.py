@@ -255,7 +255,7 @@ def test_confirm_plans_stores_and_trains_nothing_with_plan_only(confirm, home):
     shown = confirm("--plan-only", "--contexts", 3, "--choices", 4, "--bound", 2).stdout
     assert "does the best ce_weight depend on depth, as study 'flowers' suggests?" in shown
     assert "residual no:" in shown
-    assert "Each cell has its tuned optimizer, learning_rate, weight_decay." in shown
+    assert "each cell has its tuned optimizer, learning_rate, weight_decay." in shown
     assert "The smallest cost that matters is 2 accuracy points." in shown
     assert "of a worker's time at the speed of the search" in shown
     assert "0 of " in shown
