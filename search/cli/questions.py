@@ -1,23 +1,18 @@
 """Puts the question of `archloss report` to a study or a table."""
 
-import datetime
 import hashlib
 import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from archloss.search.analysis.answer import AnalysisError, answer
-from archloss.search.analysis.study import Question, make_trials
+from archloss.search.analysis.study import Question
 from archloss.search.analysis.tables import Columns, read_table
-from archloss.search.cli.studies import Opened, open_study
+from archloss.search.cli.studies import open_study
 from archloss.search.report import REPORT_FOLDER
+from archloss.search.report.answer.asking import Asked, ask, say_now
 from archloss.search.report.answer.findings import Findings, Source
-from archloss.search.report.answer.measure import (
-    DEFAULT_DIFFERENCE,
-    DEFAULT_POINTS,
-    Measure,
-    make_study_measure,
-)
+from archloss.search.report.answer.measure import DEFAULT_POINTS, Measure, make_study_measure
 from archloss.search.report.wording import OBJECTIVE_LABELS
 
 if TYPE_CHECKING:
@@ -30,28 +25,11 @@ _ERROR = "value"
 def ask_study(options: "ReportOptions") -> tuple[Findings, Path]:
     """Return what a study's trials say, and where its report belongs."""
     assert options.study is not None
-    with open_study(options.study, storage=options.storage, folder=options.folder) as opened:
-        records = opened.read_trials()
-        trials = make_trials(opened.spec, records, _make_question(options))
-        notes = _describe_state(opened, sum(record.state == "RUNNING" for record in records))
-    spec, measure = opened.spec, make_study_measure(opened.spec.objective)
-    default = DEFAULT_POINTS if measure.is_error_rate else DEFAULT_DIFFERENCE
-    findings = Findings(
-        answer=answer(trials, bound=(options.bound or default) / measure.factor),
-        trials=trials,
-        measure=measure,
-        source=Source(
-            kind="study",
-            name=spec.name,
-            data=spec.dataset,
-            digest=opened.record.digest,
-            command=make_command(options),
-            made_at=_say_now(),
-            seed=spec.recipe.seed,
-            search_seed=spec.search.seed,
-            notes=notes,
-        ),
+    asked = Asked(
+        question=_make_question(options), bound=options.bound, command=make_command(options)
     )
+    with open_study(options.study, storage=options.storage, folder=options.folder) as opened:
+        findings = ask(opened.database, opened.record, asked)
     return findings, opened.folder / REPORT_FOLDER
 
 
@@ -83,7 +61,7 @@ def ask_table(options: "ReportOptions") -> tuple[Findings, Path]:
             data=str(path),
             digest=hashlib.sha256(path.read_bytes()).hexdigest(),
             command=make_command(options),
-            made_at=_say_now(),
+            made_at=say_now(),
             notes=notes,
         ),
     )
@@ -114,16 +92,6 @@ def _make_question(options: "ReportOptions") -> Question:
     return Question(context=options.context, choice=options.choice, by=options.by)
 
 
-def _describe_state(opened: Opened, running: int) -> tuple[str, ...]:
-    """Say if the study goes on, or is not at its budget."""
-    if opened.database.list_drivers(opened.record.study_id):
-        return (
-            f"The study goes on, and {running} trials are under way: this is the answer of those "
-            "that have finished.",
-        )
-    return ()
-
-
 def _choose_measure(options: "ReportOptions", trials: "Trials") -> tuple[Measure, tuple[str, ...]]:
     """Return how the table's objective is said, and a note where that was a guess."""
     column = options.error or _ERROR
@@ -139,7 +107,3 @@ def _choose_measure(options: "ReportOptions", trials: "Trials") -> tuple[Measure
         f"The column {column!r} lies between 0 and 1, and was taken for a share of errors; "
         "--unit number says that it is none.",
     )
-
-
-def _say_now() -> str:
-    return datetime.datetime.now(datetime.UTC).strftime("%Y-%m-%d %H:%M UTC")
