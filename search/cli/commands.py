@@ -4,6 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
+from archloss.search.cli.dashboard import dashboard
 from archloss.search.cli.deleting import delete
 from archloss.search.cli.doctor import doctor
 from archloss.search.cli.exporting import export
@@ -56,6 +57,11 @@ COMMANDS = (
             "archloss report digits",
             "archloss report --trials trials.csv --error validation_error",
         ),
+    ),
+    Command(
+        name="dashboard",
+        function=dashboard,
+        examples=("archloss dashboard digits", "archloss dashboard digits --port 8081 --open"),
     ),
     Command(
         name="export",

@@ -143,7 +143,7 @@ def _make_panel(findings: Findings, index: int) -> list[dict[str, Any]]:
             "colorscale": "Viridis",
             "line": {"width": 0.5, "color": "#fff"},
             "showscale": index == 0,
-            "colorbar": {"ticksuffix": unit, "thickness": 14},
+            "colorbar": {"ticksuffix": unit, "tickformat": ".3~g", "thickness": 14},
             "hovertemplate": f"{answer.context} %{{x}}<br>{answer.choice} %{{y}}<br>"
             f"%{{z}}{unit}<extra></extra>",
         },
@@ -201,6 +201,7 @@ def _name_panel(text: str, start: float, end: float) -> dict[str, Any]:
         "y": 1.01,
         "xref": "paper",
         "yref": "paper",
+        "xanchor": "center",
         "yanchor": "bottom",
         "showarrow": False,
     }

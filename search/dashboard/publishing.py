@@ -1,7 +1,6 @@
 """Puts a study's answer on its page in the Optuna dashboard: a note, and two plots."""
 
 import hashlib
-import importlib.util
 import json
 import shlex
 from collections.abc import Mapping
@@ -27,11 +26,6 @@ PLOTS = ("archloss-best-mix", "archloss-surface")
 _PLOT_KEY = "dashboard:plot_data:{}:0"
 _OURS = "dashboard:"
 _FORMAT = 1
-
-
-def can_publish() -> bool:
-    """Say whether the Optuna dashboard is installed, whose way of keeping notes it takes."""
-    return importlib.util.find_spec("optuna_dashboard") is not None
 
 
 def publish(database: "Database", record: "StudyRecord") -> str | None:
