@@ -3,6 +3,7 @@
 import errno
 import importlib.util
 import logging
+import socket
 from typing import TYPE_CHECKING, Any
 
 from archloss.search.dashboard.answers import Answers
@@ -46,7 +47,7 @@ def open_server(application: Application, port: int | None) -> Any:
     Without a port it is `DEFAULT_PORT`, or any free one where that is in use.
     """
     try:
-        return _listen(application, DEFAULT_PORT if port is None else port)
+        listening = _bind(DEFAULT_PORT if port is None else port)
     except OSError as error:
         if error.errno not in (errno.EADDRINUSE, errno.EACCES):
             raise
@@ -56,14 +57,23 @@ def open_server(application: Application, port: int | None) -> Any:
                 f"--port must be one that is free, but {port} {why}: choose another, or leave it "
                 "out for any that is free"
             ) from error
-    return _listen(application, 0)
-
-
-def _listen(application: Application, port: int) -> Any:
+        listening = _bind(0)
     import waitress
 
     # It would warn of each page that asks for several things at once, as all do.
     logging.getLogger("waitress.queue").setLevel(logging.ERROR)
     return waitress.create_server(
-        application, host=HOST, port=port, threads=_THREADS, ident="archloss"
+        application, sockets=[listening], threads=_THREADS, ident="archloss"
     )
+
+
+def _bind(port: int) -> socket.socket:
+    """Return a socket that holds the port; waitress would leave one behind where it is in use."""
+    bound = socket.socket()
+    try:
+        bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        bound.bind((HOST, port))
+    except BaseException:
+        bound.close()
+        raise
+    return bound
