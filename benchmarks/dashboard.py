@@ -32,6 +32,7 @@ from archloss.storage.database import Database
 from archloss.storage.records import TrialStart, TrialTell
 
 PACK = 200
+STUDY = "digits"
 WAIT_S = 40.0
 """By then the dashboard has asked for news, and archloss keeps what it answers."""
 OPTUNA = """
@@ -124,7 +125,17 @@ def get_error(params: Mapping[str, Any], chance: random.Random) -> float:
 def served(url: str, side: str, port: int) -> Iterator[str]:
     """Serve the dashboard with one study; give the address of its page."""
     command = (
-        [sys.executable, "-m", "archloss", "dashboard", "--storage", url, "--port", str(port)]
+        [
+            sys.executable,
+            "-m",
+            "archloss",
+            "dashboard",
+            STUDY,
+            "--storage",
+            url,
+            "--port",
+            str(port),
+        ]
         if side == "archloss"
         else [sys.executable, "-c", OPTUNA, url, str(port)]
     )
@@ -172,7 +183,7 @@ def take_screenshot(path: Path) -> None:
     with tempfile.TemporaryDirectory() as folder:
         url = f"sqlite:///{folder}/studies.db"
         database = Database(url)
-        fill_study(database, name="digits", trials=400, pruner="none")
+        fill_study(database, name=STUDY, trials=400, pruner="none")
         database.close()
         with served(url, "archloss", 8765) as page, open_browser(width=1280, height=770) as browser:
             browser.get(page)
@@ -202,7 +213,7 @@ def main() -> None:
         with tempfile.TemporaryDirectory() as folder:
             url = f"sqlite:///{folder}/studies.db"
             database = Database(url)
-            fill_study(database, name="many", trials=options.trials, pruner=pruner)
+            fill_study(database, name=STUDY, trials=options.trials, pruner=pruner)
             database.close()
             for number, side in enumerate(options.sides):
                 with served(url, side, 8760 + number) as page:

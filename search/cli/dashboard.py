@@ -58,6 +58,7 @@ def dashboard(options: DashboardOptions) -> None:
         check_installed,
         make_application,
         open_server,
+        warm_up,
     )
 
     check_installed()
@@ -65,10 +66,14 @@ def dashboard(options: DashboardOptions) -> None:
         contextlib.suppress(KeyboardInterrupt),
         open_database(options.storage, options.folder) as (database, _),
     ):
-        page = _choose_page(options, database)
-        server = open_server(make_application(database, may_write=options.write), options.port)
+        study_id = _find_study(options, database)
+        application = make_application(database, may_write=options.write)
+        server = open_server(application, options.port)
+        page = "/dashboard" if study_id is None else f"/dashboard/studies/{study_id}"
         url = f"http://{HOST}:{server.effective_port}{page}"
         _explain(options, url)
+        if study_id is not None:
+            threading.Thread(target=warm_up, args=(application, study_id), daemon=True).start()
         if options.open_page:
             threading.Thread(target=_open_page, args=(url,), daemon=True).start()
         try:
@@ -77,17 +82,17 @@ def dashboard(options: DashboardOptions) -> None:
             server.close()
 
 
-def _choose_page(options: DashboardOptions, database: "Database") -> str:
-    """Return the path of the page to show, whose study is brought up to date."""
+def _find_study(options: DashboardOptions, database: "Database") -> int | None:
+    """Return the id of the study whose page to show, which is brought up to date."""
     if options.study is not None:
         record = database.get_study(options.study)
         _publish(database, record)
-        return f"/dashboard/studies/{record.study_id}"
+        return record.study_id
     if not database.list_studies():
         raise NoStudiesError(
             "the database holds no study yet: `archloss launch --dataset digits` makes a first one"
         )
-    return "/dashboard"
+    return None
 
 
 def _publish(database: "Database", record: "StudyRecord") -> None:

@@ -5,19 +5,21 @@ of them keep a core busy for seconds, every ten seconds, for each page that is o
 """
 
 import gzip
+import math
 import re
 import threading
 import time
-from collections import OrderedDict
+from collections import OrderedDict, defaultdict
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any
 
 from archloss.search.dashboard.guard import Application, Environ, StartResponse
 
-_STUDY = re.compile(r"/api/studies/(\d+)/?")
+_STUDY = re.compile(r"/api/studies/(\d+)(/.*)?")
 _SETTLED_S = 15.0
-"""The dashboard shows trials that are up to ten seconds old: an answer is kept only after that."""
+"""The dashboard shows trials that it read up to ten seconds ago: so long after a study has changed
+no answer is kept."""
 _MOST_KEPT = 32
 _SMALLEST = 1000
 _LEVEL = 1
@@ -48,28 +50,45 @@ class Keeper:
     def __init__(self, stamp: Stamp) -> None:
         self._stamp = stamp
         self._kept: OrderedDict[tuple[int, str], tuple[str, Answer]] = OrderedDict()
-        self._seen: dict[int, tuple[str, float]] = {}
+        self._seen: dict[int, tuple[str | None, float]] = {}
+        self._making: dict[int, threading.Lock] = defaultdict(threading.Lock)
         self._one_at_a_time = threading.Lock()
 
-    def answer(self, study_id: int, query: str, make: Callable[[], Answer]) -> Answer:
-        """Return the answer to a question about a study, made anew or as it was."""
+    def answer(self, study_id: int, question: str, make: Callable[[], Answer]) -> Answer:
+        """Return the answer to a question about a study, made anew or as it was.
+
+        While one is made, others on the same study wait: they may get the same.
+        """
         stamp = self._stamp(study_id)
+        settled = self._is_settled(study_id, stamp)
         if stamp is None:
             return make()
         with self._one_at_a_time:
-            known, kept = self._kept.get((study_id, query), ("", None))
+            making = self._making[study_id]
+        with making:
+            known, kept = self._kept.get((study_id, question), ("", None))
             if kept is not None and known == stamp:
                 return kept
-            if self._seen.get(study_id, ("", 0.0))[0] != stamp:
-                self._seen[study_id] = (stamp, time.monotonic())
-            settled = time.monotonic() - self._seen[study_id][1] > _SETTLED_S
-        made = make()
-        if settled and made.status.startswith("200"):
-            with self._one_at_a_time:
-                self._kept[study_id, query] = (stamp, made)
-                while len(self._kept) > _MOST_KEPT:
-                    self._kept.popitem(last=False)
-        return made
+            made = make()
+            if settled and made.status.startswith("200"):
+                self._keep((study_id, question), stamp, made)
+            return made
+
+    def _is_settled(self, study_id: int, stamp: str | None) -> bool:
+        """Say whether nobody was shown the study as it was before, not even a while ago."""
+        with self._one_at_a_time:
+            known, since = self._seen.get(study_id, (stamp, -math.inf))
+            if known != stamp:
+                since = time.monotonic()
+            self._seen[study_id] = (stamp, since)
+            return time.monotonic() - since > _SETTLED_S
+
+    def _keep(self, key: tuple[int, str], stamp: str, answer: Answer) -> None:
+        with self._one_at_a_time:
+            self._kept[key] = (stamp, answer)
+            self._kept.move_to_end(key)
+            while len(self._kept) > _MOST_KEPT:
+                self._kept.popitem(last=False)
 
 
 class Answers:
@@ -92,8 +111,8 @@ class Answers:
             return made.compress() if len(made.body) >= _SMALLEST else made
 
         study = _STUDY.fullmatch(path)
-        query = environ.get("QUERY_STRING", "")
-        answer = self._keeper.answer(int(study[1]), query, make) if study else make()
+        question = f"{path}?{environ.get('QUERY_STRING', '')}"
+        answer = self._keeper.answer(int(study[1]), question, make) if study else make()
         start_response(answer.status, answer.headers)
         return [answer.body]
 

@@ -5,6 +5,7 @@ import importlib.util
 import logging
 import socket
 from typing import TYPE_CHECKING, Any
+from wsgiref.util import setup_testing_defaults
 
 from archloss.search.dashboard.answers import Answers
 from archloss.search.dashboard.guard import Application, Guard
@@ -39,6 +40,18 @@ def make_application(database: "Database", *, may_write: bool) -> Application:
 
     dashboard: Application = wsgi(database.view_storage())
     return Guard(Answers(dashboard, database.stamp_study), may_write=may_write)
+
+
+def warm_up(application: Application, study_id: int) -> None:
+    """Ask what the page of a study will, so that it need not wait for the trials to be read."""
+    environ: dict[str, Any] = {
+        "PATH_INFO": f"/api/studies/{study_id}",
+        "QUERY_STRING": "after=0",
+        "HTTP_HOST": HOST,
+        "HTTP_ACCEPT_ENCODING": "gzip",
+    }
+    setup_testing_defaults(environ)
+    application(environ, lambda *_: None)
 
 
 def open_server(application: Application, port: int | None) -> Any:

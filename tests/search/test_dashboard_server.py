@@ -3,6 +3,8 @@
 import gzip
 import io
 import json
+import threading
+from concurrent.futures import ThreadPoolExecutor
 from wsgiref.util import setup_testing_defaults
 
 import pytest
@@ -127,25 +129,57 @@ def test_an_answer_is_kept_while_the_study_rests(monkeypatch):
     clock, page, stamps = Clock(monkeypatch), Page(), {1: "a", 2: "b"}
     application = Answers(page, stamps.get)
 
-    def look(path="/api/studies/1", **headers):
-        clock.now += 20
-        return ask(application, path=path, ACCEPT_ENCODING="gzip", **headers)
+    def look(path="/api/studies/1", *, later=0.0):
+        clock.now += later
+        return ask(application, path=path, ACCEPT_ENCODING="gzip")
 
-    # Only the second is kept: the dashboard may have made the first of older trials.
-    first, second, third = look(), look(), look()
-    assert first == second == third
-    assert page.asked == 2
+    assert look() == look() == look()
+    assert page.asked == 1
     look("/api/studies/2")
+    look("/api/studies/1/param_importances")
     assert page.asked == 3
+    # A page may have been shown the study as it was: the dashboard remembers that for a while.
+    stamps[1] = "c"
+    look(later=5)
+    look(later=5)
+    assert page.asked == 5
+    look(later=11)
+    look(later=100)
+    assert page.asked == 6
+    stamps[1] = None
+    look(later=100)
+    look(later=100)
+    assert page.asked == 8
     stamps[1] = "c"
     look()
+    assert page.asked == 8, "it is what it was"
+    stamps[1] = "d"
+    look("/api/studies/1/plot/edf")
+    look(later=10)
+    look(later=10)
     look()
-    look()
-    assert page.asked == 5
-    stamps[1] = None
-    look()
-    look()
-    assert page.asked == 7
+    assert page.asked == 11
+
+
+def test_a_question_that_is_being_answered_is_not_answered_twice():
+    begun, go_on = threading.Event(), threading.Event()
+    asked = []
+
+    def think(environ, start_response):
+        asked.append(environ)
+        begun.set()
+        go_on.wait(30)
+        start_response("200 OK", [])
+        return [PAGE]
+
+    application = Answers(think, lambda _: "a")
+    with ThreadPoolExecutor(2) as pool:
+        first = pool.submit(ask, application, ACCEPT_ENCODING="gzip")
+        begun.wait(30)
+        second = pool.submit(ask, application, ACCEPT_ENCODING="gzip")
+        go_on.set()
+        assert first.result(30) == second.result(30)
+    assert len(asked) == 1
 
 
 def test_what_went_wrong_is_not_kept(monkeypatch):
