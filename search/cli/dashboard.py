@@ -67,7 +67,11 @@ def dashboard(options: DashboardOptions) -> None:
         open_database(options.storage, options.folder) as (database, _),
     ):
         study_id = _find_study(options, database)
-        application = make_application(database, may_write=options.write)
+        application = make_application(
+            database,
+            may_write=options.write,
+            tell=lambda reason: typer.echo(f"refused: {reason}", err=True),
+        )
         server = open_server(application, options.port)
         page = "/dashboard" if study_id is None else f"/dashboard/studies/{study_id}"
         url = f"http://{HOST}:{server.effective_port}{page}"

@@ -16,6 +16,7 @@ StartResponse = Callable[..., Any]
 Application = Callable[[Environ, StartResponse], Iterable[bytes]]
 
 _LOOKS = ("GET", "HEAD")
+_MOST_TOLD = 20
 _HERE = ("127.0.0.1", "localhost", "::1")
 _RENAME = re.compile(r"/api/studies/\d+/rename/*")
 _HEADERS = (
@@ -28,16 +29,27 @@ _HEADERS = (
 
 
 class Guard:
-    """Lets through what comes from this machine's own pages, and changes only if it `may_write`."""
+    """Lets through what comes from this machine's own pages, and changes only if it `may_write`.
 
-    def __init__(self, application: Application, *, may_write: bool) -> None:
+    `tell` is called with each reason to refuse, once: the dashboard's pages say no more than that
+    something failed.
+    """
+
+    def __init__(
+        self, application: Application, *, may_write: bool, tell: Callable[[str], None]
+    ) -> None:
         self._application = application
         self._may_write = may_write
+        self._tell = tell
+        self._told: set[str] = set()
 
     def __call__(self, environ: Environ, start_response: StartResponse) -> Iterable[bytes]:
         """Answer one request."""
         reason = self._find_reason(environ)
         if reason is not None:
+            if reason not in self._told and len(self._told) < _MOST_TOLD:
+                self._told.add(reason)
+                self._tell(reason)
             return _refuse(reason, start_response)
 
         def start(status: str, headers: list[tuple[str, str]], *rest: Any) -> Any:
@@ -83,7 +95,7 @@ def _find_name(host: str) -> str | None:
 
 
 def _refuse(reason: str, start_response: StartResponse) -> Iterable[bytes]:
-    """Answer with a reason, in the form that the dashboard's pages show."""
+    """Answer with a reason, in the form in which the dashboard gives its own."""
     body = json.dumps({"reason": reason}).encode()
     headers = [("Content-Type", "application/json"), ("Content-Length", str(len(body)))]
     start_response("403 Forbidden", [*headers, *_HEADERS])

@@ -4,6 +4,7 @@ import errno
 import importlib.util
 import logging
 import socket
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 from wsgiref.util import setup_testing_defaults
 
@@ -34,12 +35,14 @@ def check_installed() -> None:
         )
 
 
-def make_application(database: "Database", *, may_write: bool) -> Application:
-    """Return the dashboard of all studies of a database, guarded."""
+def make_application(
+    database: "Database", *, may_write: bool, tell: Callable[[str], None]
+) -> Application:
+    """Return the dashboard of all studies of a database, guarded; `tell` hears of refusals."""
     from optuna_dashboard import wsgi
 
     dashboard: Application = wsgi(database.view_storage())
-    return Guard(Answers(dashboard, database.stamp_study), may_write=may_write)
+    return Guard(Answers(dashboard, database.stamp_study), may_write=may_write, tell=tell)
 
 
 def warm_up(application: Application, study_id: int) -> None:

@@ -72,6 +72,7 @@ def test_it_shows_a_study_until_ctrl_c(stored):
         _, said = process.communicate(timeout=30)
     assert process.returncode == 0
     assert "read-only without --write" in said
+    assert "refused: this dashboard is read-only" in said
     assert f"{url}/note" in said
     assert "Traceback" not in said
     assert stored.states() == {"COMPLETE": 4}

@@ -30,6 +30,10 @@ def ask(application, method="GET", path="/api/studies/1", **headers):
     return int(status[:3]), dict(found), body
 
 
+def make_guard(application, *, may_write, tell=lambda _: None):
+    return Guard(application, may_write=may_write, tell=tell)
+
+
 class Page:
     """An application that counts who gets through."""
 
@@ -46,7 +50,7 @@ class Page:
 @pytest.mark.parametrize("host", ["127.0.0.1:8080", "localhost:9000", "localhost", "[::1]:8080"])
 @pytest.mark.parametrize("method", ["GET", "HEAD"])
 def test_pages_are_shown_under_this_machines_names(may_write, host, method):
-    status, headers, body = ask(Guard(Page(), may_write=may_write), method, HOST=host)
+    status, headers, body = ask(make_guard(Page(), may_write=may_write), method, HOST=host)
     assert (status, body) == (200, PAGE)
     assert headers["X-Frame-Options"] == "DENY"
     assert headers["X-Content-Type-Options"] == "nosniff"
@@ -60,7 +64,9 @@ def test_pages_are_shown_under_this_machines_names(may_write, host, method):
 def test_other_names_are_refused(may_write, host, method):
     page = Page()
     origin = f"http://{host}"
-    status, headers, body = ask(Guard(page, may_write=may_write), method, HOST=host, ORIGIN=origin)
+    status, headers, body = ask(
+        make_guard(page, may_write=may_write), method, HOST=host, ORIGIN=origin
+    )
     assert status == 403
     assert page.asked == 0
     assert "open it under one of these" in json.loads(body)["reason"]
@@ -71,7 +77,7 @@ def test_other_names_are_refused(may_write, host, method):
 @pytest.mark.parametrize("method", ["POST", "PUT", "DELETE", "PATCH", "OPTIONS", "get", "MADE-UP"])
 def test_changes_are_refused_unless_they_are_allowed(method):
     page = Page()
-    status, _, body = ask(Guard(page, may_write=False), method, ORIGIN="http://127.0.0.1:8080")
+    status, _, body = ask(make_guard(page, may_write=False), method, ORIGIN="http://127.0.0.1:8080")
     assert status == 403
     assert page.asked == 0
     assert "archloss dashboard --write" in json.loads(body)["reason"]
@@ -91,11 +97,22 @@ def test_changes_are_refused_unless_they_are_allowed(method):
 )
 def test_changes_come_from_the_dashboards_own_pages_alone(origin):
     page = Page()
-    guard = Guard(page, may_write=True)
-    status, _, body = ask(guard, "POST", ORIGIN=origin)
+    filtered = make_guard(page, may_write=True)
+    status, _, body = ask(filtered, "POST", ORIGIN=origin)
     assert (status, page.asked) == (403, 0)
     assert repr(origin) in json.loads(body)["reason"]
-    assert ask(guard, "POST", ORIGIN="http://127.0.0.1:8080")[0] == 200
+    assert ask(filtered, "POST", ORIGIN="http://127.0.0.1:8080")[0] == 200
+
+
+def test_each_reason_is_told_once():
+    told = []
+    filtered = make_guard(Page(), may_write=False, tell=told.append)
+    ask(filtered, "PUT")
+    ask(filtered, "DELETE")
+    assert len(told) == 1
+    for number in range(100):
+        ask(filtered, HOST=f"evil-{number}.example")
+    assert len(told) == 20
 
 
 @pytest.mark.parametrize("end", ["", "/", "//"])
@@ -103,7 +120,7 @@ def test_a_study_is_never_renamed(end):
     page = Page()
     origin = "http://127.0.0.1:8080"
     path = f"/api/studies/12/rename{end}"
-    status, _, body = ask(Guard(page, may_write=True), "POST", path, ORIGIN=origin)
+    status, _, body = ask(make_guard(page, may_write=True), "POST", path, ORIGIN=origin)
     assert (status, page.asked) == (403, 0)
     assert "curves and weights" in json.loads(body)["reason"]
 
