@@ -1,5 +1,6 @@
 """Launch a study, or go on with one: `archloss.launch(spec)`, and the Study that comes back."""
 
+import importlib.util
 import platform
 from collections.abc import Sequence
 from importlib import metadata
@@ -93,6 +94,7 @@ def launch(
     else:
         run = Run(database=database, study=study, spec=spec, score=score)
         _work(run, resolve_ray_address(ray_address), observer)
+        _publish(database, study, observer)
     return stored
 
 
@@ -205,6 +207,25 @@ def _work(run: Run, ray_address: str | None, observer: Observer) -> None:
         executor.close(now=True)
         raise
     executor.close()
+
+
+def _publish(database: Database, study: StudyRecord, observer: Observer) -> None:
+    """Put the answer so far on the study's page in the Optuna dashboard, if that is installed.
+
+    Nothing that goes wrong here may fail a launch, which has done its work.
+    """
+    if importlib.util.find_spec("optuna_dashboard") is None:
+        return
+    from archloss.search.dashboard.publishing import publish
+
+    try:
+        remark = publish(database, study)
+    except KeyboardInterrupt:
+        remark = "the study's note in the dashboard was left as it was"
+    except Exception as error:
+        remark = f"the study's note in the dashboard could not be written: {error}"
+    if remark is not None:
+        observer.on_note(remark)
 
 
 def describe_environment(packages: Sequence[str] = _PACKAGES) -> dict[str, str]:

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from archloss.search.cli.confirming import confirm
+from archloss.search.cli.dashboard import dashboard
 from archloss.search.cli.deleting import delete
 from archloss.search.cli.doctor import doctor
 from archloss.search.cli.exporting import export
@@ -65,6 +66,11 @@ COMMANDS = (
             "archloss confirm digits --plan-only",
             "archloss confirm digits --replicates 8 --yes",
         ),
+    ),
+    Command(
+        name="dashboard",
+        function=dashboard,
+        examples=("archloss dashboard digits", "archloss dashboard digits --port 8081 --open"),
     ),
     Command(
         name="export",

@@ -1,10 +1,9 @@
 """From a complete experiment to what its report shows."""
 
-import datetime
-
 from archloss.search.analysis.confirmation import confirm
 from archloss.search.analysis.experiment import Experiment
 from archloss.search.confirm import make_command
+from archloss.search.report.answer.asking import say_now
 from archloss.search.report.answer.findings import Findings, Source
 from archloss.search.report.answer.measure import make_study_measure
 from archloss.search.spec import Spec
@@ -25,7 +24,7 @@ def make_findings(spec: Spec, experiment: Experiment) -> Findings:
             data=spec.dataset,
             digest=spec.digest(),
             command=make_command(plan.confirms, spec.name),
-            made_at=datetime.datetime.now(datetime.UTC).strftime("%Y-%m-%d %H:%M UTC"),
+            made_at=say_now(),
             seed=spec.recipe.seed,
             notes=(
                 f"An experiment of {len(plan.designs)} designs, each trained {plan.replicates} "

@@ -5,6 +5,7 @@ import json
 
 import numpy as np
 import pytest
+from optuna_dashboard import get_note
 from plans import make_planned
 from typer.testing import CliRunner
 
@@ -292,6 +293,7 @@ def test_confirm_trains_and_shows_the_cells_and_then_only_shows_them(confirm, ho
     assert all(0 < level["p_value"] <= 1 for level in report["levels"])
     assert report["source"]["command"] == "archloss confirm flowers --name mine"
     assert report["sentences"][0] in " ".join(result.stdout.split())
+    assert report["sentences"][0] in get_note(study.optuna_study()).replace("\\", "")
     page = (home / "mine" / "report" / "report.html").read_text()
     assert "stored before its first training" in page
     assert "Test that differences between choices are the same at every depth" in page
@@ -324,6 +326,11 @@ def test_an_experiment_pauses_tells_counts_alone_and_goes_on(confirm, home):
     assert (document["best"], document["best_seen_by_depth"]) == (None, [])
     assert document["confirms"] == "flowers"
     assert document["finished"] < 72
+    paused = open_study("mine", folder=home)
+    note = get_note(paused.optuna_study())
+    paused.database.close()
+    assert "There is no answer yet" in note
+    assert "all 72 trainings" in note
     confirm("--yes", *SMALL, "--pack", 8, "--executor", "inline")
     assert json.loads(confirm("--show", "--json").stdout)["finished"] == 72
     rows = json.loads(run("trials", "mine", "--format", "json", "--folder", home).stdout)
