@@ -6,6 +6,8 @@ import tempfile
 from collections.abc import Iterator
 from typing import Any
 
+import psutil
+
 FLAGS = (
     "--headless",
     "--no-sandbox",  # Chromium refuses to run as root with it, and opens our own pages alone
@@ -44,4 +46,8 @@ def open_browser(*, width: int, height: int) -> Iterator[Any]:
         try:
             yield driver
         finally:
-            driver.quit()
+            # A page that is too busy to answer would not let it go.
+            for process in psutil.Process(driver.service.process.pid).children(recursive=True):
+                with contextlib.suppress(psutil.NoSuchProcess):
+                    process.kill()
+            driver.service.stop()
