@@ -1,14 +1,16 @@
 """Run a study: put its spec, the database and an executor together, and work."""
 
+import functools
 import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
-from archloss.search.distributions import to_design, to_distributions
+from archloss.search.distributions import to_design
 from archloss.search.ledger import Ledger, Rules
 from archloss.search.loop import Loop, Plan
 from archloss.search.mirror import Mirror
 from archloss.search.packing import even_out, limit_pack_size, read_sizes
+from archloss.search.plan import list_replicates, make_distributions
 from archloss.search.progress import Observer
 from archloss.search.pruners import make_pruner, rung_epochs
 from archloss.search.samplers import make_sampler
@@ -92,13 +94,13 @@ def _make_ledger(run: Run, rungs: tuple[int, ...], *, already: int) -> Ledger:
             spec, already=already, drivers_before=drivers_before, penalty=run.score.penalty
         ),
         pruner=make_pruner(spec),
-        distributions=to_distributions(dimensions),
+        distributions=make_distributions(spec),
         penalty=run.score.penalty,
     )
     rules = Rules(
         budget=spec.trials,
         rungs=rungs,
-        replicates=spec.recipe.replicates,
+        list_replicates=functools.partial(list_replicates, spec),
         keep_weights=spec.search.keep_weights,
         score=run.score,
         make_design=make_design,

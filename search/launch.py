@@ -1,5 +1,6 @@
 """Launch a study, or go on with one: `archloss.launch(spec)`, and the Study that comes back."""
 
+import importlib.util
 import platform
 from collections.abc import Sequence
 from importlib import metadata
@@ -12,7 +13,7 @@ from archloss.search.driver import Run, run_study
 from archloss.search.executors import make_executor
 from archloss.search.places import resolve_folder, resolve_ray_address, resolve_storage
 from archloss.search.progress import Observer, SilentObserver
-from archloss.search.score import Score, make_score
+from archloss.search.scoring import score_study
 from archloss.search.spec import Spec, differing_keys
 from archloss.spaces.data import Dataset, Splits, load_dataset, split_dataset
 from archloss.spaces.errors import ArchlossError, DataError
@@ -78,24 +79,45 @@ def launch(
     splits = _split(spec, dataset)
     for note in splits.notes:
         observer.on_note(f"{spec.dataset}: {note}")
-    score = _make_score(spec, splits)
+    score = score_study(spec, dataset, splits)
+    stored = store_study(
+        spec, fingerprint=dataset.fingerprint, storage=storage, folder=folder, observer=observer
+    )
+    database, study = stored.database, stored.database.get_study(spec.name)
+    counts = database.count_states(study.study_id)
+    finished = counts.get("COMPLETE", 0) + counts.get("PRUNED", 0)
+    if spec.trials is not None and finished >= spec.trials:
+        more = "" if spec.plan else f". `trials` above {finished} makes it go on"
+        observer.on_note(
+            f"study {spec.name!r} has its {finished} trials already: nothing was run{more}"
+        )
+    else:
+        run = Run(database=database, study=study, spec=spec, score=score)
+        _work(run, resolve_ray_address(ray_address), observer)
+        _publish(database, study, observer)
+    return stored
+
+
+def store_study(
+    spec: Spec,
+    *,
+    fingerprint: str,
+    storage: str | None = None,
+    folder: Path | str | None = None,
+    observer: Observer | None = None,
+) -> Study:
+    """Store the study of this spec on data with this fingerprint, without training anything.
+
+    One of that name is returned as it is, if it has the same spec and data. Raises ArchlossError
+    for whatever the user can mend.
+    """
     home = resolve_folder(folder)
     own = home / spec.name
     _make_folder(own)
     database = Database(resolve_storage(storage, home))
     for note in database.notes:
-        observer.on_note(note)
-    study = _open_or_create(database, spec, dataset.fingerprint)
-    counts = database.count_states(study.study_id)
-    finished = counts.get("COMPLETE", 0) + counts.get("PRUNED", 0)
-    if spec.trials is not None and finished >= spec.trials:
-        observer.on_note(
-            f"study {spec.name!r} has its {finished} trials already: nothing was run. "
-            f"`trials` above {finished} makes it go on"
-        )
-    else:
-        run = Run(database=database, study=study, spec=spec, score=score)
-        _work(run, resolve_ray_address(ray_address), observer)
+        (observer or SilentObserver()).on_note(note)
+    _open_or_create(database, spec, fingerprint)
     return Study(spec.name, database=database, folder=own)
 
 
@@ -113,16 +135,7 @@ def _split(spec: Spec, dataset: Dataset) -> Splits:
         dataset,
         validation_fraction=recipe.validation_fraction,
         test_fraction=recipe.test_fraction,
-        seed=recipe.seed,
-    )
-
-
-def _make_score(spec: Spec, splits: Splits) -> Score:
-    return make_score(
-        spec.objective,
-        classes=splits.classes,
-        y_validation=splits.y_validation,
-        majority_class=splits.majority_class,
+        seed=recipe.find_split_seed(0),
     )
 
 
@@ -159,6 +172,13 @@ def _open_or_create(database: Database, spec: Spec, fingerprint: str) -> StudyRe
 
 
 def _explain_difference(spec: Spec, old: Spec) -> str:
+    for plan, when in ((old.plan, "exists, and"), (spec.plan, "exists; the new one")):
+        if plan is not None:
+            return (
+                f"study {spec.name!r} {when} is an experiment that confirms {plan.confirms!r}, "
+                "with a plan of its own: `archloss confirm` goes on with it, or launch under "
+                "another name"
+            )
     keys = differing_keys(old, spec)
     lines = [f"  {key}: {_look_up(old, key)!r} then, {_look_up(spec, key)!r} now" for key in keys]
     way_back = " ".join(f"--set {key}={_look_up(old, key)}" for key in keys)
@@ -187,6 +207,25 @@ def _work(run: Run, ray_address: str | None, observer: Observer) -> None:
         executor.close(now=True)
         raise
     executor.close()
+
+
+def _publish(database: Database, study: StudyRecord, observer: Observer) -> None:
+    """Put the answer so far on the study's page in the Optuna dashboard, if that is installed.
+
+    Nothing that goes wrong here may fail a launch, which has done its work.
+    """
+    if importlib.util.find_spec("optuna_dashboard") is None:
+        return
+    from archloss.search.dashboard.publishing import publish
+
+    try:
+        remark = publish(database, study)
+    except KeyboardInterrupt:
+        remark = "the study's note in the dashboard was left as it was"
+    except Exception as error:
+        remark = f"the study's note in the dashboard could not be written: {error}"
+    if remark is not None:
+        observer.on_note(remark)
 
 
 def describe_environment(packages: Sequence[str] = _PACKAGES) -> dict[str, str]:

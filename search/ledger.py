@@ -40,11 +40,14 @@ CHECKPOINT_AFTER_S = 60.0
 
 @dataclass(frozen=True, kw_only=True)
 class Rules:
-    """What a spec says about its trials, ready for use. `rungs` end with the last epoch."""
+    """What a spec says about its trials, ready for use.
+
+    `rungs` end with the last epoch; `list_replicates` gives the replicates of a trial.
+    """
 
     budget: int | None
     rungs: tuple[int, ...]
-    replicates: int
+    list_replicates: Callable[[Mapping[str, Value]], Sequence[int]]
     keep_weights: int
     score: Score
     make_design: Callable[[Mapping[str, Value]], Design]
@@ -332,7 +335,7 @@ class Ledger:
             trial_id=handle.trial_id,
             number=handle.number,
             design=self._rules.make_design(params),
-            states=dict.fromkeys(range(self._rules.replicates)),
+            states=dict.fromkeys(self._rules.list_replicates(params)),
         )
         self._active[trial.trial_id] = trial
         return trial

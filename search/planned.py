@@ -1,11 +1,11 @@
-"""The samplers that learn nothing, and spread their points evenly: a grid and a sequence."""
+"""The samplers that learn nothing: a grid, a plan and a sequence."""
 
 from collections import Counter
 from collections.abc import Sequence
 
 import numpy as np
 from optuna import Study
-from optuna.trial import TrialState
+from optuna.trial import FrozenTrial, TrialState
 from scipy.stats import qmc
 
 from archloss.search.asking import Distributions, PackSampler, Params, scale_all
@@ -42,6 +42,48 @@ class GridSampler(PackSampler):
 
 def _make_key(params: Params) -> frozenset[tuple[str, object]]:
     return frozenset(params.items())
+
+
+class PlanSampler(PackSampler):
+    """The rows of a plan in their order, each time one that was visited least.
+
+    A row whose trial failed is thus visited again. Each ask takes in only what is new about
+    the study, so that plans may have many thousand rows.
+    """
+
+    follows_a_list = True
+
+    def __init__(self, rows: Sequence[Params], *, seed: int) -> None:
+        super().__init__(seed=seed)
+        self._rows = list(rows)
+        self._places = {_make_key(row): place for place, row in enumerate(self._rows)}
+        self._visits = np.zeros(len(self._rows), dtype=np.int64)
+        self._open: dict[int, int] = {}
+        self._seen = 0
+
+    def choose(self, study: Study, count: int, distributions: Distributions) -> list[Params]:
+        """Return the next rows."""
+        self._update(study.get_trials(deepcopy=False))
+        visits = self._visits.copy()
+        chosen: list[int] = []
+        while len(chosen) < count:
+            fewest = np.flatnonzero(visits == visits.min())[: count - len(chosen)]
+            visits[fewest] += 1
+            chosen += fewest.tolist()
+        return [dict(self._rows[place]) for place in chosen]
+
+    def _update(self, trials: Sequence[FrozenTrial]) -> None:
+        """Count the visits of what is new, and take back those that failed."""
+        for index in range(self._seen, len(trials)):
+            place = self._places.get(_make_key(trials[index].params))
+            if place is not None:  # another program may have put its own into the study
+                self._visits[place] += 1
+                self._open[index] = place
+        self._seen = len(trials)
+        ended = [index for index in self._open if trials[index].state.is_finished()]
+        for index in ended:
+            place = self._open.pop(index)
+            self._visits[place] -= trials[index].state == TrialState.FAIL
 
 
 class SequenceSampler(PackSampler):

@@ -1,10 +1,11 @@
 """Spreads a study's budget so that the best choice becomes known in every context.
 
 Other samplers look for the one best design, and leave a depth whose networks are worse before they
-know its best mix. This one draws surfaces that the trials leave plausible (search/analysis), and
-tries the design at which a draw is lowest, as Thompson sampling does (Thompson 1933), but mostly
-with the context given and spread over its range, as profile expected improvement does (Ginsbourger
-et al. 2013, hal-00920154; Kyger et al., arXiv 2512.23581).
+know its best mix. Half of what this one tries is spread over the whole search. For the other half
+it draws surfaces that the trials leave plausible (search/analysis), and tries the design at which a
+draw is lowest, as Thompson sampling does (Thompson 1933), half of the time with the context given
+and spread over its range, as profile expected improvement does (Ginsbourger et al. 2013,
+hal-00920154; Kyger et al., arXiv 2512.23581).
 
 N design of a pack, D axis, S step along an axis.
 """
@@ -29,16 +30,16 @@ from archloss.search.analysis.surface import Surface, fit_surface
 from archloss.search.analysis.trials import Kind, Trials
 from archloss.search.asking import Distributions, PackSampler, Params
 
-SPREAD, WHOLE, PROFILE = 0.5, 0.5, 0.0
-"""Shares of a pack in which nothing is tuned, all axes are, and all but the context and `by`. In
-the rest the choice is not tuned either: how errors rise on both sides places the best one."""
+SPREAD, WHOLE = 0.5, 0.25
+"""Shares of a pack in which nothing is tuned, and in which all axes are; in the rest, all but the
+context and `by`."""
 _DRAWS, _BURN_IN = 64, 80
 _STEPS, _PASSES = 17, 3
-_REFIT_AFTER = 0.05
+_REFIT_AFTER = 0.1
 
 
 class ProfileSampler(PackSampler):
-    """Chooses packs by profile Thompson sampling; at random until `startup_trials` completed.
+    """Chooses packs by profile Thompson sampling; evenly until `startup_trials` completed.
 
     `context` and `choice` name parameters that are searched ranges, `by` a choice of values that
     may be searched. A value of `penalty` or more is that of a trial that diverged.
@@ -69,9 +70,10 @@ class ProfileSampler(PackSampler):
             for trial in finished
             if trial.value is not None and trial.value < self._penalty
         ]
-        if len(reached) < self._startup_trials or len(set(reached)) < 2:
-            return self.draw(count, distributions)
         axes = tuple(_make_axis(name, one) for name, one in distributions.items())
+        points = self._spread_points(axes, count)
+        if len(reached) < self._startup_trials or len(set(reached)) < 2:
+            return _decode_all(axes, points)
         roles = self._find_roles(axes)
         if self._surface is None or len(finished) >= self._fitted_to * (1 + _REFIT_AFTER):
             trials = _make_trials(finished, axes, roles, self._penalty)
@@ -79,7 +81,6 @@ class ProfileSampler(PackSampler):
                 trials, random=self._generator, draws=_DRAWS, burn_in=_BURN_IN
             )
             self._fitted_to = len(finished)
-        points = self._draw_points(axes, roles, count)
         kinds = self._generator.permutation((np.arange(count) + 0.5) / count)
         free = np.ones((count, len(axes)), dtype=bool)
         free[kinds < SPREAD] = False
@@ -87,12 +88,8 @@ class ProfileSampler(PackSampler):
         free[given, roles.context] = False
         if roles.by is not None:
             free[given, roles.by] = False
-        free[kinds >= SPREAD + WHOLE + PROFILE, roles.choice] = False
         self._tune(self._surface, axes, points, free)
-        return [
-            {axis.name: _decode(axis, place) for axis, place in zip(axes, point, strict=True)}
-            for point in points
-        ]
+        return _decode_all(axes, points)
 
     def _find_roles(self, axes: Sequence[Axis]) -> Roles:
         names = [axis.name for axis in axes]
@@ -102,7 +99,7 @@ class ProfileSampler(PackSampler):
             by=names.index(self._by) if self._by in names else None,
         )
 
-    def _draw_points(self, axes: Sequence[Axis], roles: Roles, count: int) -> Array:
+    def _spread_points(self, axes: Sequence[Axis], count: int) -> Array:
         """Return places `[N, D]` that are spread evenly over the search, by a Sobol sequence."""
         whole = qmc.Sobol(len(axes), seed=self._generator).random_base2((count - 1).bit_length())
         points = np.asarray(whole[:count])
@@ -127,19 +124,13 @@ class ProfileSampler(PackSampler):
                 rows = np.flatnonzero(free[:, axis])
                 if not len(rows):
                     continue
-                steps = (
-                    np.arange(len(one.levels), dtype=float)
-                    if isinstance(one, Category)
-                    else np.linspace(0, 1, _STEPS)
-                )
-                tried = np.repeat(points[rows, None, :], len(steps), axis=1)
-                if isinstance(one, Numeric):  # not all on one grid
+                if isinstance(one, Category):
+                    steps = np.tile(np.arange(len(one.levels), dtype=float), (len(rows), 1))
+                else:  # not all on one grid
                     shift = self._generator.uniform(-0.5, 0.5, (len(rows), 1)) / (_STEPS - 1)
-                    tried[:, :, axis] = np.clip(steps + shift, 0, 1)
-                else:
-                    tried[:, :, axis] = steps
-                found = surface.draw_each(tried, draws[rows])
-                points[rows, axis] = tried[np.arange(len(rows)), found.argmin(axis=1), axis]
+                    steps = np.clip(np.linspace(0, 1, _STEPS) + shift, 0, 1)
+                found = surface.vary(points[rows], axis, steps, draws[rows])
+                points[rows, axis] = steps[np.arange(len(rows)), found.argmin(axis=1)]
 
 
 def _make_axis(name: str, distribution: BaseDistribution) -> Axis:
@@ -184,6 +175,13 @@ def _make_trials(
         penalty=penalty,
         sampler="profile",
     )
+
+
+def _decode_all(axes: Sequence[Axis], points: Array) -> list[Params]:
+    return [
+        {axis.name: _decode(axis, place) for axis, place in zip(axes, point, strict=True)}
+        for point in points
+    ]
 
 
 def _decode(axis: Axis, place: float) -> bool | int | float | str:

@@ -208,7 +208,10 @@ def take_reports(
             values[report.replicate] = value[0]
     trial.epochs_done = until_epoch
     return RungResult(
-        value=fmean(values.get(replicate, score.penalty) for replicate in trial.states),
+        value=fmean(
+            values[replicate] if replicate in values else score.get_penalty(replicate)
+            for replicate in trial.states
+        ),
         curves=curves,
         test={report.replicate: report.test for report in reports if report.test},
     )

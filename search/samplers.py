@@ -12,7 +12,8 @@ from archloss.search.asking import RandomSampler
 from archloss.search.batch_tpe import BatchTPESampler
 from archloss.search.distributions import name_parameter, to_params
 from archloss.search.grid import list_grid
-from archloss.search.planned import GridSampler, SequenceSampler
+from archloss.search.plan import list_planned
+from archloss.search.planned import GridSampler, PlanSampler, SequenceSampler
 from archloss.search.profile_sampler import ProfileSampler
 from archloss.search.spec import Spec
 
@@ -24,8 +25,8 @@ def make_sampler(
 
     That is how many trials there are `already`, and how many drivers worked on it before: each
     one draws other numbers than those before and beside it, and the same ones each time the same
-    happens. Grids and sequences are the same for all, who take turns along them. `penalty` is the
-    value of a trial that diverged.
+    happens. Grids, plans and sequences are the same for all, who take turns along them. `penalty`
+    is the value of a trial that diverged.
     """
     search = spec.search
     seen = (already, drivers_before) if already or drivers_before else ()
@@ -57,6 +58,8 @@ def make_sampler(
             dimensions = spec.dimensions()
             grid = list_grid(dimensions, search.grid_points)
             return GridSampler([to_params(dimensions, point) for point in grid], seed=search.seed)
+        case "plan":
+            return PlanSampler(list_planned(spec), seed=search.seed)
         case "profile":
             return _make_profile_sampler(spec, seed=seed, penalty=penalty)
         case "random":

@@ -12,7 +12,8 @@ from archloss.search.errors import SpecError
 from archloss.search.grid import LARGEST_GRID, count_grid
 from archloss.search.score import Objective
 from archloss.search.spec_errors import explain_errors
-from archloss.search.spec_file import read_document
+from archloss.search.spec_file import lay_over, read_document
+from archloss.search.spec_plan import PlanSpec, check_plan
 from archloss.search.spec_space import SpaceSpec
 from archloss.search.spec_tables import (
     Number,
@@ -26,6 +27,7 @@ from archloss.spaces.dimensions import Choice, Dimension, is_fixed
 from archloss.spaces.recipe import Recipe
 
 __all__ = [
+    "PlanSpec",
     "RecipeSpec",
     "SearchSpec",
     "SpaceSpec",
@@ -33,6 +35,7 @@ __all__ = [
     "SpecError",
     "WorkersSpec",
     "differing_keys",
+    "override_spec",
     "read_spec",
 ]
 
@@ -72,6 +75,29 @@ class Spec(Table):
     recipe: RecipeSpec = Field(default_factory=RecipeSpec, description="What is held fixed.")
     search: SearchSpec = Field(default_factory=SearchSpec, description="How it is searched.")
     workers: WorkersSpec = Field(default_factory=WorkersSpec, description="Where it runs.")
+    plan: PlanSpec | None = Field(
+        default=None, description="What is trained, where nothing is searched any more."
+    )
+
+    @model_validator(mode="after")
+    def _check_plan(self) -> "Spec":
+        if (self.plan is None) == (self.search.sampler == "plan"):
+            raise ValueError(
+                'search.sampler must be "plan" where there is a [plan], and nowhere else, but got '
+                f"{self.search.sampler!r} with{'out' if self.plan is None else ''} one"
+            )
+        if self.plan is None:
+            return self
+        check_plan(self.plan, self.dimensions())
+        for key, value, only in (
+            ("search.pruner", self.search.pruner, "none"),
+            ("recipe.replicates", self.recipe.replicates, 1),
+            ("trials", self.trials or self.plan.trials, self.plan.trials),
+        ):
+            if value != only:
+                raise ValueError(f"{key} must be {only!r} with this [plan], but got {value!r}")
+        self.__dict__["trials"] = self.plan.trials  # frozen models refuse an assignment
+        return self
 
     @model_validator(mode="after")
     def _check_budget(self) -> "Spec":
@@ -135,11 +161,16 @@ class Spec(Table):
 
     def make_recipe(self) -> Recipe:
         """Return what workers need to know of the study."""
-        return Recipe(dataset=self.dataset, target=self.target, **self.recipe.model_dump())
+        return Recipe(
+            dataset=self.dataset,
+            target=self.target,
+            split="fixed" if self.plan is None else "redrawn",
+            **self.recipe.model_dump(),
+        )
 
     def to_json(self) -> str:
         """Return the spec as JSON, defaults spelled out."""
-        return self.model_dump_json()
+        return self.model_dump_json(exclude=_list_absent(self))
 
     @classmethod
     def from_json(cls, text: str) -> "Spec":
@@ -170,10 +201,19 @@ def read_spec(
     that breaks a rule, and where it was given.
     """
     document, origins = read_document(path, overrides, values or {}, Spec)
+    return _validate(document, origins, "the options" if path is None else str(path))
+
+
+def override_spec(spec: Spec, values: Mapping[str, Any]) -> Spec:
+    """Return the spec with `values` (by dotted key) laid over it; raise SpecError where wrong."""
+    document = json.loads(spec.to_json())
+    return _validate(document, lay_over(document, values, Spec), "the options")
+
+
+def _validate(document: Mapping[str, Any], origins: Mapping[str, str], where: str) -> Spec:
     try:
         return Spec.model_validate(document)
     except ValidationError as error:
-        where = "the options" if path is None else str(path)
         raise SpecError(explain_errors(error, Spec, origins, where)) from None
 
 
@@ -185,11 +225,18 @@ def differing_keys(old: Spec, new: Spec) -> list[str]:
 
 def _identify(spec: Spec) -> dict[str, Any]:
     """Return what makes a study this one."""
-    document = spec.model_dump(mode="json", exclude={"name", "trials", "minutes", "workers"})
+    document = spec.model_dump(
+        mode="json", exclude={"name", "trials", "minutes", "workers"} | _list_absent(spec)
+    )
     del document["search"]["keep_weights"]
     if spec.search.sampler != "profile":
         del document["search"]["context"], document["search"]["choice"]
     return document
+
+
+def _list_absent(spec: Spec) -> set[str]:
+    """Return the keys that a study without them neither stores nor is told apart by."""
+    return {"plan"} if spec.plan is None else set()
 
 
 def _flatten(document: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:

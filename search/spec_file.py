@@ -26,11 +26,7 @@ def read_document(
     And, for each key that was laid over, how it was given.
     """
     document = {} if path is None else read_toml(Path(path))
-    origins = {}
-    for key, value in values.items():
-        parsed = parse_value(value, key, model) if isinstance(value, str) else value
-        set_key(document, key, parsed)
-        origins[key] = f"--{key.rpartition('.')[2].replace('_', '-')}"
+    origins = lay_over(document, values, model)
     for text in overrides:
         key, equals, value = (part.strip() for part in text.partition("="))
         if not equals or not all(key.split(".")):
@@ -40,6 +36,18 @@ def read_document(
         set_key(document, key, parse_value(value, key, model))
         origins[key] = f"--set {key}={value}"
     return document, origins
+
+
+def lay_over(
+    document: dict[str, Any], values: Mapping[str, Any], model: type[BaseModel]
+) -> dict[str, str]:
+    """Set `values` (by dotted key) in the document; return the option that gave each."""
+    origins = {}
+    for key, value in values.items():
+        parsed = parse_value(value, key, model) if isinstance(value, str) else value
+        set_key(document, key, parsed)
+        origins[key] = f"--{key.rpartition('.')[2].replace('_', '-')}"
+    return origins
 
 
 def read_toml(path: Path) -> dict[str, Any]:

@@ -6,7 +6,7 @@ from pydantic import BaseModel, ConfigDict, Field, Strict, model_validator
 
 from archloss.spaces.recipe import Precision, Scale
 
-Sampler = Literal["tpe", "gp", "cma-es", "qmc", "random", "grid", "profile"]
+Sampler = Literal["tpe", "gp", "cma-es", "qmc", "random", "grid", "profile", "plan"]
 Pruner = Literal["none", "successive-halving", "hyperband", "median"]
 Whole = Annotated[int, Strict()]
 Number = Annotated[float, Strict()]
@@ -67,7 +67,7 @@ class SearchSpec(Table):
     sampler: Sampler = Field(
         default="tpe",
         description='Who chooses designs: "tpe", "gp", "cma-es", "qmc", "random", "grid" or '
-        '"profile".',
+        '"profile"; "plan" takes those of `[plan]`.',
     )
     context: str = Field(
         default="depth",

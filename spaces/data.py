@@ -11,17 +11,19 @@ from archloss.spaces.functions import is_function_name, load_function_dataset
 from archloss.spaces.generated import GENERATED
 from archloss.spaces.named import LABEL_NOISE, DatasetInfo, read_parameters
 from archloss.spaces.openml import PREFIX, load_openml
-from archloss.spaces.splitting import Splits, split_dataset
+from archloss.spaces.splitting import Labels, Splits, split_dataset, split_labels
 from archloss.spaces.tables import CSV_SUFFIXES, PARQUET_SUFFIXES, make_table_dataset, read_table
 
 __all__ = [
     "Dataset",
     "DatasetInfo",
     "Feature",
+    "Labels",
     "Splits",
     "list_datasets",
     "load_dataset",
     "split_dataset",
+    "split_labels",
 ]
 
 _NPZ_SUFFIX = ".npz"

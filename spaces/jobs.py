@@ -50,13 +50,7 @@ def guess(recipe: Recipe) -> Mapping[str, float]:
     from archloss.spaces.guessing import score_guessing
     from archloss.spaces.resident import load_splits
 
-    splits = load_splits(
-        recipe.dataset,
-        recipe.target,
-        recipe.validation_fraction,
-        recipe.test_fraction,
-        recipe.seed,
-    )
+    splits = load_splits(recipe)
     return score_guessing(
         classes=splits.classes,
         y_validation=splits.y_validation,

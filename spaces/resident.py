@@ -6,7 +6,7 @@ from functools import lru_cache
 import numpy as np
 import torch
 
-from archloss.spaces.data import Splits, load_dataset, split_dataset
+from archloss.spaces.data import Dataset, Splits, load_dataset, split_dataset
 from archloss.spaces.errors import DataError
 from archloss.spaces.recipe import Recipe
 
@@ -34,16 +34,17 @@ class ResidentData:
 
 
 def load_resident(
-    recipe: Recipe, *, device: torch.device, fingerprint: str | None = None
+    recipe: Recipe,
+    *,
+    device: torch.device,
+    replicate: int = 0,
+    fingerprint: str | None = None,
 ) -> ResidentData:
-    """Load, split, standardise and place the recipe's data; raise DataError if it has changed."""
-    splits = load_splits(
-        recipe.dataset,
-        recipe.target,
-        recipe.validation_fraction,
-        recipe.test_fraction,
-        recipe.seed,
-    )
+    """Load, split, standardise and place the data that this replicate of the recipe is trained on.
+
+    Raises DataError if they have changed.
+    """
+    splits = load_splits(recipe, replicate)
     if fingerprint is not None and splits.fingerprint != fingerprint:
         raise DataError(
             f"the data of a study must not change, but dataset {recipe.dataset!r} has fingerprint "
@@ -53,17 +54,39 @@ def load_resident(
     return _place(splits, DTYPES[recipe.precision], device)
 
 
+def load_splits(recipe: Recipe, replicate: int = 0) -> Splits:
+    """Load and split the recipe's data as this replicate has them; the last two are kept."""
+    return _split(
+        recipe.dataset,
+        recipe.target,
+        recipe.validation_fraction,
+        recipe.test_fraction,
+        recipe.find_split_seed(replicate),
+        recipe.split == "redrawn",
+    )
+
+
 @lru_cache(maxsize=2)
-def load_splits(
-    dataset: str, target: str | None, validation_fraction: float, test_fraction: float, seed: int
+def _split(
+    name: str,
+    target: str | None,
+    validation_fraction: float,
+    test_fraction: float,
+    seed: int,
+    again: bool,
 ) -> Splits:
-    """Load and split a dataset; the last two are kept."""
+    """Split a dataset, which is kept where it will be split `again`."""
     return split_dataset(
-        load_dataset(dataset, target),
+        _load_once(name, target) if again else load_dataset(name, target),
         validation_fraction=validation_fraction,
         test_fraction=test_fraction,
         seed=seed,
     )
+
+
+@lru_cache(maxsize=1)
+def _load_once(name: str, target: str | None) -> Dataset:
+    return load_dataset(name, target)
 
 
 @lru_cache(maxsize=2)

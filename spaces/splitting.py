@@ -36,6 +36,26 @@ class Splits:
     encoder: Encoder
 
 
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Labels:
+    """The labels that guessing needs of a split: `y_validation` `[N]`, and `majority_class`."""
+
+    y_validation: npt.NDArray[np.int64]
+    majority_class: int
+
+
+def split_labels(
+    dataset: Dataset, *, validation_fraction: float, test_fraction: float, seed: int
+) -> Labels:
+    """Return labels of `split_dataset` with these arguments, without encoding a feature."""
+    _check_fractions(validation_fraction, test_fraction)
+    train, validation, _ = _stratify(dataset, validation_fraction, test_fraction, seed)
+    return Labels(
+        y_validation=dataset.y[validation],
+        majority_class=_find_majority(_add_label_noise(dataset, train, seed)),
+    )
+
+
 def split_dataset(
     dataset: Dataset, *, validation_fraction: float, test_fraction: float, seed: int
 ) -> Splits:
@@ -62,9 +82,13 @@ def split_dataset(
         classes=dataset.classes,
         fingerprint=dataset.fingerprint,
         notes=dataset.notes + notes,
-        majority_class=int(np.bincount(y_train).argmax()),
+        majority_class=_find_majority(y_train),
         encoder=encoder,
     )
+
+
+def _find_majority(labels: npt.NDArray[np.int64]) -> int:
+    return int(np.bincount(labels).argmax())
 
 
 def _check_fractions(validation_fraction: float, test_fraction: float) -> None:

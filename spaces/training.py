@@ -33,10 +33,15 @@ def train_pack(pack: Pack) -> PackReport:
     started = time.perf_counter()
     check_pack(pack)
     device = choose_device(pack.device)
-    data = load_resident(pack.recipe, device=device, fingerprint=pack.fingerprint)
     notes: list[str] = []
     reports: dict[int, Report] = {}
     for indices in split_into_chunks(pack.members, pack.recipe, device):
+        data = load_resident(
+            pack.recipe,
+            device=device,
+            replicate=pack.members[indices[0]].replicate,
+            fingerprint=pack.fingerprint,
+        )
         reports |= _train_chunk(pack, indices, data, device, notes)
     return PackReport(
         reports=tuple(reports[index] for index in range(len(pack.members))),
@@ -72,13 +77,19 @@ def split_into_chunks(
 ) -> list[list[int]]:
     """Return the members' indices in chunks that run as one program each, deepest first.
 
-    A chunk is of one normalisation, activation, optimizer and number of epochs done; on a CPU
-    it is no larger than its cache.
+    A chunk is of one normalisation, activation, optimizer, number of epochs done and split of the
+    data; on a CPU it is no larger than its cache.
     """
     alike: dict[tuple[object, ...], list[int]] = {}
     for index, member in enumerate(members):
         design = member.design
-        key = (design.normalisation, design.activation, design.optimizer, member.epochs_done)
+        key = (
+            design.normalisation,
+            design.activation,
+            design.optimizer,
+            member.epochs_done,
+            recipe.find_split_seed(member.replicate),
+        )
         alike.setdefault(key, []).append(index)
     elements = recipe.batch_size * members[0].design.width
     largest = max(1, CPU_CHUNK_ELEMENTS // elements) if device.type == "cpu" else len(members)

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Collection, Mapping, Sequence
+from typing import Any
 
 import optuna
 import sqlalchemy as sa
@@ -39,6 +40,7 @@ from archloss.storage.records import (
     TrialTell,
 )
 from archloss.storage.sharing import Driver
+from archloss.storage.viewing import StudyReads, ViewStorage, stamp_study
 
 __all__ = [
     "Database",
@@ -89,6 +91,37 @@ class Database:
             self._rdb = self._access.open_optuna()
             self._cached = optuna.storages.get_storage(self._rdb)
         return self._cached
+
+    def view_storage(self) -> BaseStorage:
+        """Return an Optuna storage for pages that look at studies: quick to read and to draw."""
+        return ViewStorage(self.optuna_storage(), StudyReads(self._access))
+
+    def stamp_study(self, study_id: int) -> str | None:
+        """Return what changes when anything in a study does; None while any trial may change.
+
+        None also where there is no such study.
+        """
+        stamp = self._access.read(
+            lambda connection: stamp_study(self._access.optuna, connection, study_id)
+        )
+        if stamp is None:
+            return None
+        users = self.optuna_storage().get_study_user_attrs(study_id)
+        return f"{stamp} {json.dumps(users, sort_keys=True)}"
+
+    def read_attributes(self, study_id: int) -> dict[str, Any]:
+        """Return the system attributes of a study, which readers other than archloss set too."""
+        return self._access.read(
+            lambda connection: self._access.optuna.read_attributes(connection, study_id)
+        )
+
+    def write_attributes(self, study_id: int, attributes: Mapping[str, Any]) -> None:
+        """Set system attributes of a study all at once: nobody sees some of them alone."""
+        self._access.change(
+            study_id,
+            None,
+            lambda change: change.optuna.write_attributes(change.connection, study_id, attributes),
+        )
 
     def create_study(
         self,

@@ -9,8 +9,8 @@ import contextlib
 import datetime
 import threading
 import time
-from collections.abc import Callable, Collection, Iterator, Sequence
-from typing import cast
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from typing import Any, cast
 
 import optuna
 import sqlalchemy as sa
@@ -103,6 +103,17 @@ class SlowOptunaTables:
     def delete_study(self, _connection: sa.Connection, study_id: int) -> None:
         """Delete all that Optuna has of a study."""
         self._storage.delete_study(study_id)
+
+    def read_attributes(self, _connection: sa.Connection, study_id: int) -> dict[str, Any]:
+        """Return the system attributes of a study."""
+        return self._storage.get_study_system_attrs(study_id)
+
+    def write_attributes(
+        self, _connection: sa.Connection, study_id: int, attributes: Mapping[str, Any]
+    ) -> None:
+        """Set system attributes of a study, one after another."""
+        for key, value in attributes.items():
+            self._storage.set_study_system_attr(study_id, key, value)
 
     def count_states(self, _connection: sa.Connection, study_id: int) -> dict[TrialStateName, int]:
         """Return how many trials are in each state that any is in."""
@@ -216,6 +227,13 @@ class SlowOptunaTables:
         trials = self._storage.get_all_trials(study_id, deepcopy=False)
         found = [_make_trial(trial) for trial in trials]
         return [trial for trial in found if trial_ids is None or trial.trial_id in trial_ids]
+
+    def read_frozen(
+        self, _connection: sa.Connection, study_id: int, trial_ids: Collection[int] | None
+    ) -> list[FrozenTrial]:
+        """Return the study's trials, or some of them, by number."""
+        trials = self._storage.get_all_trials(study_id)
+        return [trial for trial in trials if trial_ids is None or trial._trial_id in trial_ids]
 
     def read_params(
         self, _connection: sa.Connection, study_id: int, trial_ids: Collection[int] | None

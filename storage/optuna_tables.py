@@ -18,7 +18,7 @@ from optuna.trial import TrialState
 
 from archloss.storage.dialects import get_dialect, insert_rows, is_among, lock_study
 from archloss.storage.errors import StudyNotFoundError
-from archloss.storage.optuna_reading import TrialReader
+from archloss.storage.optuna_frozen import FrozenReader
 from archloss.storage.optuna_trials import TOKEN_KEY, OptunaStudy, make_attributes, read_clock
 from archloss.storage.records import TrialHandle, TrialStart, TrialStateName, TrialTell
 
@@ -74,7 +74,7 @@ def read_revision(connection: sa.Connection) -> str | None:
     return None if revision is None else str(revision)
 
 
-class BulkOptunaTables(TrialReader):
+class BulkOptunaTables(FrozenReader):
     """Optuna's tables by way of plain SQL, inside the caller's transaction."""
 
     def __init__(self, models: Any) -> None:
@@ -161,6 +161,25 @@ class BulkOptunaTables(TrialReader):
             connection.execute(sa.delete(table).where(table.c.trial_id.in_(of_study)))
         for table in (self._trials, *(self._table[name] for name in _OF_A_STUDY), self._studies):
             connection.execute(sa.delete(table).where(table.c.study_id == study_id))
+
+    def read_attributes(self, connection: sa.Connection, study_id: int) -> dict[str, Any]:
+        """Return the system attributes of a study."""
+        table = self._table["StudySystemAttributeModel"].c
+        query = sa.select(table.key, table.value_json).where(table.study_id == study_id)
+        return {key: json.loads(text) for key, text in connection.execute(query)}
+
+    def write_attributes(
+        self, connection: sa.Connection, study_id: int, attributes: Mapping[str, Any]
+    ) -> None:
+        """Set system attributes of a study, in the place of those of the same names."""
+        table = self._table["StudySystemAttributeModel"]
+        old = sa.delete(table).where(table.c.study_id == study_id)
+        connection.execute(old.where(table.c.key.in_(attributes)))
+        rows = [
+            {"study_id": study_id, "key": key, "value_json": json.dumps(value)}
+            for key, value in attributes.items()
+        ]
+        self._insert(connection, "StudySystemAttributeModel", rows)
 
     def count_states(self, connection: sa.Connection, study_id: int) -> dict[TrialStateName, int]:
         """Return how many trials are in each state that any is in."""

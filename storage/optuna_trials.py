@@ -4,11 +4,12 @@ import datetime
 from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Any, Protocol
 
 import sqlalchemy as sa
 from optuna.distributions import BaseDistribution
 from optuna.study import StudyDirection
+from optuna.trial import FrozenTrial
 
 from archloss.storage.records import TrialHandle, TrialStart, TrialStateName, TrialTell
 
@@ -87,6 +88,19 @@ class OptunaTables(Protocol):
 
     def delete_study(self, connection: sa.Connection, study_id: int) -> None:
         """Delete all that Optuna has of a study."""
+
+    def read_attributes(self, connection: sa.Connection, study_id: int) -> dict[str, Any]:
+        """Return the system attributes of a study."""
+
+    def write_attributes(
+        self, connection: sa.Connection, study_id: int, attributes: Mapping[str, Any]
+    ) -> None:
+        """Set system attributes of a study, in the place of those of the same names."""
+
+    def read_frozen(
+        self, connection: sa.Connection, study_id: int, trial_ids: Collection[int] | None
+    ) -> list[FrozenTrial]:
+        """Return the study's trials, or some of them, by number, as Optuna's readers want them."""
 
     def count_states(self, connection: sa.Connection, study_id: int) -> dict[TrialStateName, int]:
         """Return how many trials are in each state that any is in."""

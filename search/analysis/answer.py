@@ -98,7 +98,7 @@ def answer(trials: Trials, *, bound: float, seed: int = 0) -> Answer:
     """
     by = None if trials.roles.by is None else trials.axes[trials.roles.by].name
     check_trials(trials)
-    names, trials, left_out = _leave_out_levels(trials)
+    names, trials, left_out = leave_out_levels(trials)
     random = np.random.default_rng(seed)
     surface = fit_surface(trials, random=random)
     profile = profile_surface(trials, surface)
@@ -128,7 +128,7 @@ def answer(trials: Trials, *, bound: float, seed: int = 0) -> Answer:
         levels=levels,
         verdict=verdict,
         bound=bound,
-        more_trials=_guess_more(costs, levels, bound, usable)
+        more_trials=guess_more(costs, levels, bound, usable)
         if verdict is Verdict.UNDECIDED
         else None,
         completed=trials.count(Kind.COMPLETED),
@@ -170,7 +170,7 @@ def check_trials(trials: Trials) -> None:
         )
 
 
-def _leave_out_levels(trials: Trials) -> tuple[list[Value | None], Trials, tuple[str, ...]]:
+def leave_out_levels(trials: Trials) -> tuple[list[Value | None], Trials, tuple[str, ...]]:
     """Return the levels of `by` with enough trials, these, and a caveat for each of the others."""
     if trials.roles.by is None:
         return [None], trials, ()
@@ -195,15 +195,21 @@ def _leave_out_levels(trials: Trials) -> tuple[list[Value | None], Trials, tuple
     return [levels[level] for level in kept], trials, caveats
 
 
-def profile_surface(trials: Trials, surface: Surface) -> Profile:
-    """Return the profile at up to ten contexts and over all choices that were tried."""
+def profile_surface(
+    trials: Trials,
+    surface: Surface,
+    *,
+    contexts: Array | None = None,
+    choices: Array | None = None,
+) -> Profile:
+    """Return the profile at these places; else at up to ten contexts, over all choices tried."""
     known = trials.find(Kind.COMPLETED)
     order = np.argsort(trials.values[known])
     good = trials.points[known][order[: max(3, len(order) // _BEST_SHARE)]]
     middle = np.array([0.0 if isinstance(axis, Category) else 0.5 for axis in trials.axes])
-    contexts, choices = trials.roles.context, trials.roles.choice
+    roles = trials.roles
     most = dict.fromkeys(range(len(trials.axes)), _OTHERS)
-    most |= {contexts: _MOST_CONTEXTS, choices: _CHOICES}
+    most |= {roles.context: _MOST_CONTEXTS, roles.choice: _CHOICES}
     places = [
         _choose_places(axis, trials.points[known, index], most[index])
         for index, axis in enumerate(trials.axes)
@@ -212,8 +218,8 @@ def profile_surface(trials: Trials, surface: Surface) -> Profile:
         surface,
         trials.axes,
         trials.roles,
-        contexts=places[contexts],
-        choices=places[choices],
+        contexts=places[roles.context] if contexts is None else contexts,
+        choices=places[roles.choice] if choices is None else choices,
         places=places,
         starts=np.stack([middle, good[0]]),
     )
@@ -227,7 +233,17 @@ def _choose_places(axis: Axis, tried: Array, most: int) -> Array:
     distinct = np.unique(tried)
     if isinstance(axis, Category) or len(distinct) <= most:
         return distinct
-    places = np.linspace(distinct[0], distinct[-1], most)
+    return spread_places(axis, distinct[0], distinct[-1], count=most)
+
+
+def spread_places(axis: Numeric, low: float, high: float, *, count: int) -> Array:
+    """Return up to so many places from `low` to `high`; of a grid its own, and whole ones whole."""
+    places = np.linspace(low, high, count)
+    if axis.steps:
+        steps = axis.encode(np.array(axis.steps))
+        inside = steps[(steps >= low) & (steps <= high)]
+        chosen = np.unique(np.round(np.linspace(0, len(inside) - 1, count)).astype(int))
+        return np.asarray(inside[chosen])
     return axis.encode(np.unique(axis.decode(places))) if axis.whole else places
 
 
@@ -271,7 +287,7 @@ def combine_verdicts(verdicts: Sequence[Verdict]) -> Verdict:
     return Verdict.NONE if set(verdicts) == {Verdict.NONE} else Verdict.UNDECIDED
 
 
-def _guess_more(
+def guess_more(
     costs: Sequence[Cost], levels: Sequence[LevelAnswer], bound: float, trials: int
 ) -> float:
     """Return about how many more trials decide, where intervals shrink as one over the root."""

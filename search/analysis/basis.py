@@ -77,18 +77,41 @@ class Basis:
 
     def evaluate(self, points: Array) -> Array:
         """Return the functions' values `[N, P]` at points `[N, D]`."""
-        columns = [
+        columns = self._evaluate_axes(points)
+        return np.concatenate([_multiply(columns, term) for term in self.terms], axis=1)
+
+    def vary(self, points: Array, axis: int, steps: Array, weights: Array) -> Array:
+        """Return the weighted sums of the functions `[N, S]` where one axis of `points` is varied.
+
+        It is put to each of the places `steps`, `[S]` or `[N, S]`; `weights` are `[P]` or `[N, P]`.
+        What the other axes contribute is worked out once for all steps.
+        """
+        columns = self._evaluate_axes(points)
+        factors = np.zeros((len(points), 1 + self._deepest[axis]))  # of each function of the axis
+        rows = weights if weights.ndim == 2 else weights[None, :]
+        for group, term in enumerate(self.terms):
+            own = rows[:, self.groups == group].reshape(len(rows), *term.degrees)
+            if axis not in term.axes:
+                factors[:, 0] += (_multiply(columns, term) * own.reshape(len(rows), -1)).sum(axis=1)
+                continue
+            place = term.axes.index(axis)
+            degree = term.degrees[place]
+            others = _multiply(columns, term, without=axis)
+            last = np.moveaxis(own, 1 + place, -1).reshape(len(rows), -1, degree)
+            factors[:, 1 : 1 + degree] += (others[:, None, :] @ last)[:, 0]
+        functions = _evaluate_axis(self.axes[axis], steps, self._deepest[axis])
+        along = (
+            (functions @ factors[:, 1:, None])[..., 0]
+            if steps.ndim == 2
+            else (factors[:, 1:] @ functions.T)
+        )
+        return factors[:, :1] + along
+
+    def _evaluate_axes(self, points: Array) -> list[Array]:
+        return [
             _evaluate_axis(axis, points[:, index], self._deepest[index])
             for index, axis in enumerate(self.axes)
         ]
-        parts = []
-        for term in self.terms:
-            part = np.ones((len(points), 1))
-            for axis, degree in zip(term.axes, term.degrees, strict=True):
-                part = part[:, :, None] * columns[axis][:, None, :degree]
-                part = part.reshape(len(points), -1)
-            parts.append(part)
-        return np.concatenate(parts, axis=1)
 
 
 def make_basis(
@@ -144,8 +167,18 @@ def _choose_detail(trials: int, others: int) -> _Detail:
     return _FINE if trials >= _MANY_TRIALS else _MIDDLE
 
 
+def _multiply(columns: Sequence[Array], term: Term, *, without: int | None = None) -> Array:
+    """Return a term's products `[N, ...]` of the functions of its axes, but of `without`."""
+    product = np.ones((len(columns[0]), 1))
+    for axis, degree in zip(term.axes, term.degrees, strict=True):
+        if axis != without:
+            product = product[:, :, None] * columns[axis][:, None, :degree]
+            product = product.reshape(len(product), -1)
+    return product
+
+
 def _evaluate_axis(axis: Axis, places: Array, degree: int) -> Array:
-    """Return the functions of one axis `[N, degree]` at places `[N]`."""
+    """Return the functions of one axis `[..., degree]` at places `[...]`."""
     if isinstance(axis, Category):
         return _make_contrasts(len(axis.levels))[places.astype(int), :degree]
     return _evaluate_legendre(places, degree)

@@ -1,57 +1,51 @@
 """The answer of a designed experiment: paired, balanced, and analysed once.
 
-The curves of errors over choices are smoothed by the model of the exploratory answer, from values
-of which each replicate's mean in a context is taken away: what the split and the seed do to all
-choices alike is no noise then. What one choice for all contexts costs is estimated twice. From
-choices that are made on all replicates but one, and valued on that one ("cross-validatory choice",
-Stone 1974): their mean has no bias from the choosing, and is rather below the cost, as choosing
-errs. And from the posterior, safely high. The interval reaches from the lower end of the one to the
-upper end of either.
+What its cells are expected to reach is drawn by `draw_cells`; the best choice is one of those that
+were tried. What one choice for all contexts costs is estimated twice. From choices that are made on
+all replicates but one, and valued on that one ("cross-validatory choice", Stone 1974): their mean
+has no bias from the choosing, and is rather below the cost, as choosing errs. And from the draws,
+safely high. The interval reaches from the lower end of the one to the upper end of either.
 
 L level, D context, M choice, R replicate, T draw.
 """
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from scipy import stats
 
+from archloss.search.analysis import FEWEST_REPLICATES
 from archloss.search.analysis.answer import (
     ERROR_RATE,
     AnalysisError,
-    LevelAnswer,
+    Answer,
     answer_level,
     combine_verdicts,
+    guess_more,
 )
 from archloss.search.analysis.axes import Array, Category, Numeric
-from archloss.search.analysis.basis import Roles, make_basis
+from archloss.search.analysis.basis import Roles
+from archloss.search.analysis.cells import draw_cells
 from archloss.search.analysis.experiment import Experiment
 from archloss.search.analysis.interaction import compute_p_value
-from archloss.search.analysis.posterior import Data, Posterior, draw_posterior
+from archloss.search.analysis.trials import Kind, Trials
 from archloss.search.analysis.verdict import LEVEL, Cost, Interval, Verdict, estimate_cost
 
-FEWEST_REPLICATES = 6
-_DRAWS, _BURN_IN = 400, 150
-_QUICK_DRAWS, _QUICK_BURN_IN = 60, 60
-_FINE_CHOICES = 41
-_PARTS = 3
+_DRAWS, _BURN_IN = 1000, 300
+_QUICK_DRAWS, _QUICK_BURN_IN = 100, 50
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Confirmation:
-    """What the experiment says: an answer for each level, and the p-values of its interactions.
+    """What an experiment says.
 
-    `means` `[L, D, M]` are the plain means of cells, and `errors` `[L, D, M]` the standard errors
-    of their differences from the mean of their context.
+    `trials` are its trainings, as those of a search. `p_values` are those of no interaction, for
+    each level of the answer.
     """
 
-    experiment: Experiment
-    levels: tuple[LevelAnswer, ...]
+    answer: Answer
+    trials: Trials
     p_values: tuple[float, ...]
-    verdict: Verdict
-    means: Array
-    errors: Array
 
 
 def confirm(experiment: Experiment, *, seed: int = 0) -> Confirmation:
@@ -62,36 +56,49 @@ def confirm(experiment: Experiment, *, seed: int = 0) -> Confirmation:
     check_experiment(experiment)
     random = np.random.default_rng(seed)
     values, grid = experiment.values, _make_grid(experiment)
-    surface = _draw_surface(values, grid, random, draws=_DRAWS, burn_in=_BURN_IN)
-    places = np.linspace(grid.choices[0], grid.choices[-1], _FINE_CHOICES)
-    draws = _shape(surface.draw(grid.place(places)), values, places)
-    paid = _value_policies(values, grid, random)
+    draws = draw_cells(values, random=random, draws=_DRAWS, burn_in=_BURN_IN)
+    paid = _value_policies(values, random)
+    costs = [_join(estimate_cost(draws[:, index]), own) for index, own in enumerate(paid)]
     levels = tuple(
         answer_level(
             draws[:, index],
             level=level,
-            cost=_join(estimate_cost(draws[:, index]), paid[index]),
+            cost=costs[index],
             contexts=np.array(experiment.contexts),
-            choices=grid.axes[1].decode(places),
+            choices=np.array(experiment.choices),
             bound=experiment.bound,
             share=ERROR_RATE / len(values),
         )
         for index, level in enumerate(experiment.levels)
     )
-    rest = values - values.mean(axis=2, keepdims=True)
+    verdict = combine_verdicts([level.verdict for level in levels])
+    diverged = int(experiment.diverged.sum())
     return Confirmation(
-        experiment=experiment,
-        levels=levels,
+        answer=Answer(
+            context=experiment.context,
+            choice=experiment.choice,
+            by=experiment.by,
+            contexts=experiment.contexts,
+            choices=experiment.choices,
+            levels=levels,
+            verdict=verdict,
+            bound=experiment.bound,
+            more_trials=guess_more(costs, levels, experiment.bound, values.size)
+            if verdict is Verdict.UNDECIDED
+            else None,
+            completed=values.size - diverged,
+            diverged=diverged,
+            pruned=0,
+            sampler=None,
+        ),
+        trials=_list_trials(experiment, grid),
         p_values=tuple(compute_p_value(one, random=random) for one in values),
-        verdict=combine_verdicts([level.verdict for level in levels]),
-        means=values.mean(axis=3),
-        errors=rest.std(axis=3, ddof=1) / np.sqrt(values.shape[3]),
     )
 
 
 def check_experiment(experiment: Experiment) -> None:
     """Raise AnalysisError where nothing can be told from these values."""
-    replicates = experiment.values.shape[3]
+    replicates = experiment.replicates
     if replicates < FEWEST_REPLICATES:
         raise AnalysisError(
             f"an experiment must have at least {FEWEST_REPLICATES} replicates, but has "
@@ -125,11 +132,12 @@ class _Grid:
 
 
 def _make_grid(experiment: Experiment) -> _Grid:
-    def span(name: str, values: Sequence[float], *, log: bool) -> Numeric:
-        return Numeric(name=name, low=values[0], high=values[-1], log=log)
+    def span(name: str, values: tuple[float, ...]) -> Numeric:
+        whole = all(value == round(value) for value in values)
+        return Numeric(name=name, low=values[0], high=values[-1], whole=whole, steps=values)
 
-    context = span(experiment.context, experiment.contexts, log=experiment.log_context)
-    choice = span(experiment.choice, experiment.choices, log=experiment.log_choice)
+    context = span(experiment.context, experiment.contexts)
+    choice = span(experiment.choice, experiment.choices)
     levels = tuple(level for level in experiment.levels if level is not None)
     return _Grid(
         axes=(context, choice, Category(name=experiment.by, levels=levels))
@@ -141,50 +149,30 @@ def _make_grid(experiment: Experiment) -> _Grid:
     )
 
 
-def _draw_surface(
-    values: Array, grid: _Grid, random: np.random.Generator, *, draws: int, burn_in: int
-) -> Posterior:
-    """Return the curves that the values `[L, D, M, R]` leave plausible."""
-    levels, contexts, choices, replicates = values.shape
-    distinct = [contexts, choices, levels][: len(grid.axes)]
-    basis = make_basis(grid.axes, distinct, grid.roles, trials=values.size)
-    features = basis.evaluate(grid.place(grid.choices))
-    parts = np.arange(levels)[:, None] * _PARTS + np.arange(contexts) * _PARTS // contexts
-    data = Data(
-        features=np.repeat(features, replicates, axis=0),
-        target=_pair(values).ravel(),
-        strata=np.unique(np.repeat(parts.ravel(), choices * replicates), return_inverse=True)[1],
+def _list_trials(experiment: Experiment, grid: _Grid) -> Trials:
+    diverged = experiment.diverged.ravel()
+    values = experiment.values.ravel()
+    return Trials(
+        axes=grid.axes,
+        roles=grid.roles,
+        points=np.repeat(grid.place(grid.choices), experiment.replicates, axis=0),
+        kinds=np.where(diverged, Kind.DIVERGED.value, Kind.COMPLETED.value),
+        values=np.where(diverged, np.nan, values),
+        early=np.zeros((len(values), 0)),
+        rungs=(),
+        penalty=float(values[diverged].mean()) if diverged.any() else float("nan"),
+        sampler=None,
     )
-    return draw_posterior(data, basis, random=random, draws=draws, burn_in=burn_in)
 
 
-def _pair(values: Array) -> Array:
-    """Return the values without what moves all choices of a replicate and context alike.
-
-    What is left of the noise has (M - 1) / M of its variance, and is blown up again to the whole:
-    differences between choices then have the variance that independent noise would give them.
-    """
-    choices = values.shape[2]
-    within = values - values.mean(axis=2, keepdims=True)
-    curves = within.mean(axis=3, keepdims=True)
-    noise = (within - curves) * np.sqrt(choices / (choices - 1))
-    return np.asarray(values.mean(axis=(2, 3), keepdims=True) + curves + noise)
-
-
-def _shape(draws: Array, values: Array, choices: Array) -> Array:
-    return draws.reshape(*draws.shape[:-1], *values.shape[:2], len(choices))
-
-
-def _value_policies(values: Array, grid: _Grid, random: np.random.Generator) -> Array:
+def _value_policies(values: Array, random: np.random.Generator) -> Array:
     """Return what one choice costs in each replicate `[L, R]`, as chosen on all the others."""
-    points = grid.place(grid.choices)
     levels, contexts, _, replicates = values.shape
     paid = np.empty((levels, replicates))
     for left_out in range(replicates):
         others = np.delete(values, left_out, axis=3)
-        surface = _draw_surface(others, grid, random, draws=_QUICK_DRAWS, burn_in=_QUICK_BURN_IN)
-        curves = _shape(surface.predict(points), values, grid.choices)  # [L, D, M]
-        for level, curve in enumerate(curves):
+        draws = draw_cells(others, random=random, draws=_QUICK_DRAWS, burn_in=_QUICK_BURN_IN)
+        for level, curve in enumerate(draws.mean(axis=0)):
             here = values[level, :, :, left_out]
             own = here[np.arange(contexts), curve.argmin(axis=1)]
             paid[level, left_out] = (here[:, curve.mean(axis=0).argmin()] - own).mean()

@@ -31,11 +31,13 @@ class Divergence:
         """Return draws of the chance to diverge `[T, N]` at points `[N, D]`."""
         return np.asarray(expit(self._weights @ _add_intercept(self._basis.evaluate(points)).T))
 
-    def draw_each(self, points: Array, which: npt.NDArray[np.int64]) -> Array:
-        """Return the chance `[N, S]` at points `[N, S, D]`, in one draw for each row: `which`."""
-        features = _add_intercept(self._basis.evaluate(points.reshape(-1, points.shape[-1])))
-        features = features.reshape(*points.shape[:2], -1)
-        return np.asarray(expit((features @ self._weights[which][:, :, None])[:, :, 0]))
+    def vary(
+        self, points: Array, axis: int, steps: Array, which: npt.NDArray[np.int64] | None = None
+    ) -> Array:
+        """Return the chance `[N, S]` where an axis of `points` varies, as `Posterior.vary` does."""
+        weights = self._weights.mean(axis=0)[None] if which is None else self._weights[which]
+        varied = self._basis.vary(points, axis, steps, weights[:, 1:])
+        return np.asarray(expit(weights[:, :1] + varied))
 
     def predict(self, points: Array) -> Array:
         """Return the chance to diverge `[N]` of the mean weights at points `[N, D]`."""

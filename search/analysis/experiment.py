@@ -1,4 +1,4 @@
-"""A designed experiment's results: every cell trained with every replicate.
+"""What a confirmatory experiment measured, as its analysis reads it.
 
 L level of `by`, D context, M choice, R replicate.
 """
@@ -14,21 +14,31 @@ from archloss.spaces.dimensions import Value
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Experiment:
-    """The objective `[L, D, M, R]` of each cell and replicate; that of guessing where it diverged.
+    """A balanced, replicated experiment that is complete.
 
-    Replicates share their split, initial weights and data order over all cells: they are blocks.
-    `by` is None where there is one level only, which `levels` then has as None. `bound` is the
-    smallest cost of one choice for all contexts that matters.
+    `values` `[L, D, M, R]` are final objectives; all of one replicate were measured on the same
+    split, with the same initial draws and order of the data. A training that `diverged`
+    `[L, D, M, R]` has the value that guessing reaches on its replicate's split. `levels` are
+    (None,) without `by`.
+    `bound` is the smallest cost that matters, in the objective's own units.
     """
 
     context: str
     choice: str
     by: str | None
+    levels: tuple[Value | None, ...]
     contexts: tuple[float, ...]
     choices: tuple[float, ...]
-    levels: tuple[Value | None, ...]
-    log_context: bool
-    log_choice: bool
     bound: float
     values: Array
     diverged: npt.NDArray[np.bool_]
+
+    @property
+    def means(self) -> Array:
+        """Return each cell's mean over the replicates `[L, D, M]`."""
+        return np.asarray(self.values.mean(axis=3))
+
+    @property
+    def replicates(self) -> int:
+        """Return R."""
+        return int(self.values.shape[3])

@@ -54,12 +54,22 @@ class Posterior:
         """Return the surface's draws `[T, N]` at points `[N, D]`."""
         return self.intercepts[:, None] + self.weights @ self.basis.evaluate(points).T
 
-    def draw_each(self, points: Array, which: npt.NDArray[np.int64]) -> Array:
-        """Return the surface `[N, S]` at points `[N, S, D]`, in one draw for each row: `which`."""
-        features = self.basis.evaluate(points.reshape(-1, points.shape[-1]))
-        features = features.reshape(*points.shape[:2], -1)
-        values = (features @ self.weights[which][:, :, None])[:, :, 0]
-        return np.asarray(self.intercepts[which][:, None] + values)
+    def vary(
+        self,
+        points: Array,
+        axis: int,
+        steps: Array,
+        which: npt.NDArray[np.int64] | None = None,
+    ) -> Array:
+        """Return the surface `[N, S]` where an axis of points `[N, D]` is at `steps`.
+
+        These are `[S]` or `[N, S]`. The surface is the mean, or a draw for each row: `which`.
+        """
+        if which is None:
+            mean = self.basis.vary(points, axis, steps, self.weights.mean(axis=0))
+            return np.asarray(self.intercepts.mean() + mean)
+        drawn = self.basis.vary(points, axis, steps, self.weights[which])
+        return np.asarray(self.intercepts[which][:, None] + drawn)
 
     def predict(self, points: Array) -> Array:
         """Return the surface's posterior mean `[N]` at points `[N, D]`."""

@@ -83,9 +83,7 @@ def _tune(
         before = values.copy()
         for axis in others:
             steps = places[axis]
-            tried = np.repeat(points[:, None, :], len(steps), axis=1)
-            tried[:, :, axis] = steps
-            found = surface.predict(tried.reshape(-1, len(axes))).reshape(len(points), -1)
+            found = surface.vary(points, axis, steps)
             at = found.argmin(axis=1)
             points[:, axis] = steps[at]
             values = found[np.arange(len(points)), at]

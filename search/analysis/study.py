@@ -45,7 +45,7 @@ def make_trials(spec: Spec, records: "Sequence[TrialRecord]", question: Question
     searched = {
         name: dimension for name, dimension in spec.dimensions().items() if not is_fixed(dimension)
     }
-    axes = tuple(_make_axis(name, dimension) for name, dimension in searched.items())
+    axes = tuple(make_axis(name, dimension) for name, dimension in searched.items())
     roles = find_roles(axes, question)
     space, dimensions = SPACES[spec.space.name], spec.dimensions()
     finished = [(trial, _KINDS.get(find_ending(trial))) for trial in records]
@@ -102,7 +102,8 @@ def find_roles(axes: Sequence[Axis], question: Question) -> Roles:
     return Roles(context=context, choice=choice, by=find("by", by, Category))
 
 
-def _make_axis(name: str, dimension: Dimension) -> Axis:
+def make_axis(name: str, dimension: Dimension) -> Axis:
+    """Return a searched dimension as an axis of the analysis."""
     if isinstance(dimension, Choice):
         return _make_steps(name, dimension) or Category(name=name, levels=dimension.values)
     return Numeric(

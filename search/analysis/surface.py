@@ -93,12 +93,23 @@ class Surface:
         chance = None if self.divergence is None else self.divergence.predict(points)
         return self._mix(values, chance)
 
-    def draw_each(self, points: Array, which: npt.NDArray[np.int64]) -> Array:
-        """Return the objective expected at points `[N, S, D]`, `[N, S]`, in a draw for each row."""
-        flat = points.reshape(-1, points.shape[-1])
-        noise = self.noise[which[:, None], self.strata.number(flat).reshape(points.shape[:2])]
-        values = self.scale.expect(self.posterior.draw_each(points, which), noise)
-        chance = None if self.divergence is None else self.divergence.draw_each(points, which)
+    def vary(
+        self, points: Array, axis: int, steps: Array, which: npt.NDArray[np.int64] | None = None
+    ) -> Array:
+        """Return the expected objective `[N, S]` where an axis of points `[N, D]` is at `steps`.
+
+        These are `[S]` or `[N, S]`. The surface is the mean, or a draw for each row: `which`.
+        """
+        varied = np.repeat(points[:, None, :], steps.shape[-1], axis=1)
+        varied[:, :, axis] = steps
+        strata = self.strata.number(varied.reshape(-1, points.shape[-1])).reshape(varied.shape[:2])
+        noise = (
+            self.noise.mean(axis=0)[strata] if which is None else self.noise[which[:, None], strata]
+        )
+        values = self.scale.expect(self.posterior.vary(points, axis, steps, which), noise)
+        chance = (
+            None if self.divergence is None else self.divergence.vary(points, axis, steps, which)
+        )
         return self._mix(values, chance)
 
     def _mix(self, values: Array, chance: Array | None) -> Array:

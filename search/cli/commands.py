@@ -4,6 +4,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
+from archloss.search.cli.confirming import confirm
+from archloss.search.cli.dashboard import dashboard
 from archloss.search.cli.deleting import delete
 from archloss.search.cli.doctor import doctor
 from archloss.search.cli.exporting import export
@@ -56,6 +58,19 @@ COMMANDS = (
             "archloss report digits",
             "archloss report --trials trials.csv --error validation_error",
         ),
+    ),
+    Command(
+        name="confirm",
+        function=confirm,
+        examples=(
+            "archloss confirm digits --plan-only",
+            "archloss confirm digits --replicates 8 --yes",
+        ),
+    ),
+    Command(
+        name="dashboard",
+        function=dashboard,
+        examples=("archloss dashboard digits", "archloss dashboard digits --port 8081 --open"),
     ),
     Command(
         name="export",

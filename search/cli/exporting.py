@@ -79,16 +79,18 @@ def _choose_trial(opened: Opened, text: str) -> "TrialRecord":
 
 
 def _read_state(opened: Opened, trial: "TrialRecord") -> "tuple[int, State | None]":
-    """Return the first replicate whose weights were kept, and them."""
+    """Return the first replicate whose weights were kept, and them; else the first, and None."""
+    from archloss.search.plan import list_replicates
     from archloss.spaces.pack import State
 
     for kept in opened.database.read_weights(opened.record.study_id, trial.number):
         return kept.replicate, State(arrays=kept.arrays, steps=kept.steps)
-    return 0, None
+    return list_replicates(opened.spec, trial.params)[0], None
 
 
 def _train_again(opened: Opened, trial: "TrialRecord") -> "tuple[int, State]":
     """Train the trial's replicates to the recipe's last epoch; give the first that is finite."""
+    from archloss.search.plan import list_replicates
     from archloss.spaces.jobs import train
     from archloss.spaces.pack import Member, Pack
 
@@ -96,7 +98,7 @@ def _train_again(opened: Opened, trial: "TrialRecord") -> "tuple[int, State]":
     design = opened.make_design(trial.params)
     members = tuple(
         Member(trial_number=trial.number, replicate=replicate, design=design)
-        for replicate in range(recipe.replicates)
+        for replicate in list_replicates(opened.spec, trial.params)
     )
     pack = Pack(
         members=members,
@@ -117,7 +119,7 @@ def _write(
     from archloss.spaces.export import export_network
 
     description = {
-        **describe_data(opened),
+        **describe_data(opened, replicate),
         "archloss": archloss.__version__,
         "study": opened.spec.name,
         "trial": trial.number,
@@ -131,8 +133,8 @@ def _write(
     )
 
 
-def describe_data(opened: Opened) -> dict[str, Any]:
-    """Return what the network's inputs and outputs are, and how features become inputs.
+def describe_data(opened: Opened, replicate: int) -> dict[str, Any]:
+    """Return what a replicate's inputs and outputs are, and how features become inputs.
 
     Input column e is `(c - mean) / scale`, where c is, of the feature at index `feature`: for a
     "number" its value, or `value` where it is missing; for a "category" 1 where the category's
@@ -148,7 +150,7 @@ def describe_data(opened: Opened) -> dict[str, Any]:
         dataset,
         validation_fraction=recipe.validation_fraction,
         test_fraction=recipe.test_fraction,
-        seed=recipe.seed,
+        seed=recipe.find_split_seed(replicate),
     )
     if splits.fingerprint != opened.record.fingerprint:
         raise DataError(

@@ -11,7 +11,18 @@ from rich.console import Console
 
 from archloss.search.cli.failures import INTERRUPTED
 from archloss.search.cli.live import make_goal, make_observer
-from archloss.search.cli.options import AsJson, Folder, Storage, takes
+from archloss.search.cli.options import (
+    AsJson,
+    Device,
+    ExecutorName,
+    Folder,
+    PackSize,
+    Processes,
+    RayAddress,
+    Storage,
+    choose_ray,
+    takes,
+)
 from archloss.search.cli.shown import print_summary
 from archloss.search.cli.studies import Opened
 from archloss.search.report import LANDSCAPE_FILE
@@ -24,8 +35,6 @@ if TYPE_CHECKING:
     from archloss.search.spec import Spec
 
 _STUDY = "What to search"
-_WORKERS = "Where it runs"
-_PLACES = "Where it is kept"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -80,29 +89,11 @@ class LaunchOptions:
             rich_help_panel=_STUDY,
         ),
     ] = field(default_factory=list)
-    executor: Annotated[
-        str | None, typer.Option(help="inline, local or ray.", rich_help_panel=_WORKERS)
-    ] = None
-    processes: Annotated[
-        str | None,
-        typer.Option(help="Worker processes: a number, or auto.", rich_help_panel=_WORKERS),
-    ] = None
-    pack: Annotated[
-        str | None,
-        typer.Option(help="Members trained together: a number, or auto.", rich_help_panel=_WORKERS),
-    ] = None
-    ray_address: Annotated[
-        str | None,
-        typer.Option(
-            metavar="ADDRESS",
-            help="Ray cluster to join: auto, HOST:PORT or ray://HOST:PORT. Without it: that of "
-            "ARCHLOSS_RAY_ADDRESS, or a Ray of its own.",
-            rich_help_panel=_WORKERS,
-        ),
-    ] = None
-    device: Annotated[
-        str | None, typer.Option(help="auto, cpu, cuda, cuda:N or mps.", rich_help_panel=_WORKERS)
-    ] = None
+    executor: ExecutorName = None
+    processes: Processes = None
+    pack: PackSize = None
+    ray_address: RayAddress = None
+    device: Device = None
     storage: Storage = None
     folder: Folder = None
     as_json: AsJson = False
@@ -146,7 +137,7 @@ def launch(options: LaunchOptions) -> None:
     opened = _open(study, spec)
     points = opened.read_points()
     summary = opened.summarise_points(points)
-    picture = _draw(points, summary, opened.folder)
+    picture = None if spec.plan else _draw(points, summary, opened.folder)
     opened.database.close()
     _print(summary, picture, as_json=options.as_json)
     if was_interrupted(summary, observer.last, spec.minutes):
@@ -164,10 +155,7 @@ def _read_spec(options: LaunchOptions) -> "Spec":
         for option, key in _KEYS.items()
         if getattr(options, option) is not None
     }
-    if options.ray_address is not None and values.setdefault("workers.executor", "ray") != "ray":
-        raise typer.BadParameter(
-            f"--ray-address needs --executor ray, but got {options.executor!r}"
-        )
+    choose_ray(values, options.ray_address)
     if options.study_file is None:
         values.setdefault("name", make_study_name(values["dataset"]))
     return read_spec(options.study_file, options.settings, values)
@@ -206,9 +194,9 @@ def _print(summary: Summary, picture: Path | None, *, as_json: bool) -> None:
         return
     console = Console()
     print_summary(console, summary)
-    if picture is None:
+    if picture is None and summary.confirms is None:
         console.print("No picture: no trial has finished.")
-    else:
+    elif picture is not None:
         console.print(f"Picture: {picture}", highlight=False, markup=False, soft_wrap=True)
 
 

@@ -22,6 +22,7 @@ from archloss.search.cli.rows import (
     write_parquet,
 )
 from archloss.search.cli.studies import Opened, open_database, open_study
+from archloss.search.confirm import REPLICATE
 from archloss.spaces.dimensions import is_fixed
 
 if TYPE_CHECKING:
@@ -92,8 +93,9 @@ def trials(options: TrialsOptions) -> None:
     """Print a study's trials as a table, CSV, JSON or Parquet."""
     kind = _choose_format(options)
     column = options.sort.removeprefix("-")
-    if column not in COLUMNS:
-        raise typer.BadParameter(f"there is no column {column!r}; there are: {', '.join(COLUMNS)}")
+    known = (*COLUMNS, REPLICATE)
+    if column not in known:
+        raise typer.BadParameter(f"there is no column {column!r}; there are: {', '.join(known)}")
     with open_study(options.study, storage=options.storage, folder=options.folder) as opened:
         rows = make_rows(opened.read_trials(), opened.make_design)
     rows = sort_rows(rows, column, descending=options.sort.startswith("-"))

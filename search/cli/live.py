@@ -25,11 +25,15 @@ _FIRST = "training the first trials"
 
 @dataclass(frozen=True, kw_only=True)
 class Goal:
-    """What a launch works towards, for the time left: trials, minutes, or both."""
+    """What a launch works towards, for the time left: trials, minutes, or both.
+
+    The best value so far is shown, but not of an experiment.
+    """
 
     objective: str
     trials: int | None
     minutes: float | None
+    shows_best: bool = True
 
 
 def estimate_seconds_left(progress: Progress, goal: Goal) -> float | None:
@@ -49,7 +53,7 @@ def describe_progress(progress: Progress, goal: Goal) -> str:
     """
     budget = "" if goal.trials is None else f"/{goal.trials}"
     parts = [f"{progress.finished}{budget} trials"]
-    if progress.best_value is not None:
+    if progress.best_value is not None and goal.shows_best:
         best = format_objective(progress.best_value, goal.objective)
         parts.append(f"best {best} (trial {progress.best_number})")
     done = progress.finished - progress.started_from
@@ -69,12 +73,23 @@ def describe_launch(spec: "Spec", resumed: int) -> str:
     budget = "no limit of trials" if spec.trials is None else f"up to {spec.trials} trials"
     minutes = "" if spec.minutes is None else f", at most {spec.minutes:g} minutes"
     again = f"; {resumed} unfinished trials go first" if resumed else ""
-    return f"study {spec.name!r}: {spec.space.name} on {spec.dataset}, {budget}{minutes}{again}"
+    plan = spec.plan
+    if plan is not None:
+        what = f"experiment {spec.name!r}, which confirms {plan.confirms!r}"
+        budget = f"{len(plan.designs)} designs, each trained {plan.replicates} times"
+    else:
+        what = f"study {spec.name!r}"
+    return f"{what}: {spec.space.name} on {spec.dataset}, {budget}{minutes}{again}"
 
 
 def make_goal(spec: "Spec") -> Goal:
     """Return what a launch of this spec works towards."""
-    return Goal(objective=spec.objective, trials=spec.trials, minutes=spec.minutes)
+    return Goal(
+        objective=spec.objective,
+        trials=spec.trials,
+        minutes=spec.minutes,
+        shows_best=spec.plan is None,
+    )
 
 
 class LineObserver:

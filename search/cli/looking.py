@@ -17,6 +17,7 @@ from archloss.search.cli.shown import print_summary
 from archloss.search.cli.sparkline import make_sparkline
 from archloss.search.cli.studies import NoStudiesError, Opened, open_database, open_study
 from archloss.search.cli.watching import describe_drivers, watch
+from archloss.search.confirm import REPLICATE
 from archloss.search.report.points import find_ending
 from archloss.search.report.summary import Summary, summary_to_json
 from archloss.search.report.wording import OBJECTIVE_LABELS, format_objective, format_setting
@@ -92,6 +93,8 @@ def _advise(summary: Summary) -> str | None:
         return (
             f"Nobody works on it: the next launch takes up the {running} trials that were running."
         )
+    if summary.confirms is not None:
+        return None  # the summary has said so
     if summary.budget is not None and summary.finished < summary.budget:
         return "Not at its budget yet: launch it again to go on."
     return None
@@ -146,6 +149,8 @@ def _print_trial(console: Console, opened: Opened, trial: "TrialRecord") -> None
         )
     console.print()
     table = Table(box=None, padding=(0, 2), pad_edge=False, show_header=False)
+    if REPLICATE in trial.params:
+        table.add_row(REPLICATE, str(trial.params[REPLICATE]))
     for key, setting in asdict(opened.make_design(trial.params)).items():
         table.add_row(key, format_setting(setting))
     console.print(table)
@@ -196,6 +201,7 @@ def _trial_to_json(
         "objective": opened.spec.objective,
         "value": trial.value,
         "design": asdict(opened.make_design(trial.params)),
+        "replicate": trial.params.get(REPLICATE),
         "intermediate": {str(epoch): value for epoch, value in trial.intermediate.items()},
         "curves": [
             {"metric": metric, "replicate": replicate, "values": values}

@@ -28,8 +28,40 @@ Folder = Annotated[
         show_default=False,
     ),
 ]
+_WORKERS = "Where it runs"
+ExecutorName = Annotated[
+    str | None, typer.Option(help="inline, local or ray.", rich_help_panel=_WORKERS)
+]
+Processes = Annotated[
+    str | None,
+    typer.Option(help="Worker processes: a number, or auto.", rich_help_panel=_WORKERS),
+]
+PackSize = Annotated[
+    str | None,
+    typer.Option(help="Members trained together: a number, or auto.", rich_help_panel=_WORKERS),
+]
+RayAddress = Annotated[
+    str | None,
+    typer.Option(
+        metavar="ADDRESS",
+        help="Ray cluster to join: auto, HOST:PORT or ray://HOST:PORT. Without it: that of "
+        "ARCHLOSS_RAY_ADDRESS, or a Ray of its own.",
+        rich_help_panel=_WORKERS,
+    ),
+]
+Device = Annotated[
+    str | None, typer.Option(help="auto, cpu, cuda, cuda:N or mps.", rich_help_panel=_WORKERS)
+]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON to standard output.")]
 StudyName = Annotated[str, typer.Argument(metavar="STUDY", help="Name of the study.")]
+
+
+def choose_ray(values: dict[str, Any], ray_address: str | None) -> None:
+    """Let `values` of a study file have the executor that a Ray cluster's address needs."""
+    if ray_address is not None and values.setdefault("workers.executor", "ray") != "ray":
+        raise typer.BadParameter(
+            f"--ray-address needs --executor ray, but got {values['workers.executor']!r}"
+        )
 
 
 def takes(options: type[T]) -> Callable[[Callable[[T], None]], Callable[..., None]]:

@@ -1,6 +1,5 @@
 """Puts the question of `archloss report` to a study or a table."""
 
-import datetime
 import hashlib
 import shlex
 from pathlib import Path
@@ -14,17 +13,14 @@ from archloss.search.analysis.example import (
     EXAMPLE_FILE,
     EXAMPLE_LOG,
 )
-from archloss.search.analysis.study import Question, make_trials
+from archloss.search.analysis.study import Question
 from archloss.search.analysis.tables import Columns, read_table
 from archloss.search.cli.studies import Opened, open_study
+from archloss.search.confirm import make_command as confirm_command
 from archloss.search.report import REPORT_FOLDER
+from archloss.search.report.answer.asking import Asked, ask, say_now
 from archloss.search.report.answer.findings import Findings, Source
-from archloss.search.report.answer.measure import (
-    DEFAULT_DIFFERENCE,
-    DEFAULT_POINTS,
-    Measure,
-    make_study_measure,
-)
+from archloss.search.report.answer.measure import DEFAULT_POINTS, Measure, make_study_measure
 from archloss.search.report.wording import OBJECTIVE_LABELS
 
 if TYPE_CHECKING:
@@ -38,28 +34,12 @@ _EXAMPLE = "the example"
 def ask_study(options: "ReportOptions") -> tuple[Findings, Path]:
     """Return what a study's trials say, and where its report belongs."""
     assert options.study is not None
-    with open_study(options.study, storage=options.storage, folder=options.folder) as opened:
-        records = opened.read_trials()
-        trials = make_trials(opened.spec, records, _make_question(options))
-        notes = _describe_state(opened, sum(record.state == "RUNNING" for record in records))
-    spec, measure = opened.spec, make_study_measure(opened.spec.objective)
-    default = DEFAULT_POINTS if measure.is_error_rate else DEFAULT_DIFFERENCE
-    findings = Findings(
-        answer=answer(trials, bound=(options.bound or default) / measure.factor),
-        trials=trials,
-        measure=measure,
-        source=Source(
-            kind="study",
-            name=spec.name,
-            data=spec.dataset,
-            digest=opened.record.digest,
-            command=make_command(options),
-            made_at=_say_now(),
-            seed=spec.recipe.seed,
-            search_seed=spec.search.seed,
-            notes=notes,
-        ),
+    asked = Asked(
+        question=_make_question(options), bound=options.bound, command=make_command(options)
     )
+    with open_study(options.study, storage=options.storage, folder=options.folder) as opened:
+        _refuse_experiment(opened)
+        findings = ask(opened.database, opened.record, asked)
     return findings, opened.folder / REPORT_FOLDER
 
 
@@ -85,7 +65,7 @@ def ask_table(options: "ReportOptions") -> tuple[Findings, Path]:
             data=EXAMPLE_DATA if options.example else str(path),
             digest=hashlib.sha256(path.read_bytes()).hexdigest(),
             command=make_command(options),
-            made_at=_say_now(),
+            made_at=say_now(),
             notes=notes,
         ),
     )
@@ -130,18 +110,17 @@ def make_command(options: "ReportOptions") -> str:
     return shlex.join(words)
 
 
+def _refuse_experiment(opened: Opened) -> None:
+    plan = opened.spec.plan
+    if plan is not None:
+        raise AnalysisError(
+            f"study {opened.spec.name!r} is an experiment that confirms {plan.confirms!r}, with an "
+            f"analysis of its own: `{confirm_command(plan.confirms, opened.spec.name)}` shows it"
+        )
+
+
 def _make_question(options: "ReportOptions") -> Question:
     return Question(context=options.context, choice=options.choice, by=options.by)
-
-
-def _describe_state(opened: Opened, running: int) -> tuple[str, ...]:
-    """Say if the study goes on, or is not at its budget."""
-    if opened.database.list_drivers(opened.record.study_id):
-        return (
-            f"The study goes on, and {running} trials are under way: this is the answer of those "
-            "that have finished.",
-        )
-    return ()
 
 
 def _choose_measure(
@@ -160,7 +139,3 @@ def _choose_measure(
         f"The column {column!r} lies between 0 and 1, and was taken for a share of errors; "
         "--unit number says that it is none.",
     )
-
-
-def _say_now() -> str:
-    return datetime.datetime.now(datetime.UTC).strftime("%Y-%m-%d %H:%M UTC")

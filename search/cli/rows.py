@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Literal
 
 from rich.table import Table
 
+from archloss.search.confirm import REPLICATE
 from archloss.search.report.points import MakeDesign, find_ending
 from archloss.search.report.wording import format_objective, format_setting
 from archloss.spaces.design import Design
@@ -35,13 +36,18 @@ COLUMNS = (
 
 
 def make_rows(trials: Sequence["TrialRecord"], make_design: MakeDesign) -> list[Row]:
-    """Return a row of COLUMNS per trial; times are naive UTC, the design is whole."""
+    """Return a row of COLUMNS per trial; times are naive UTC, the design is whole.
+
+    Those of an experiment also have the replicate.
+    """
+    planned = any(REPLICATE in trial.params for trial in trials)
     return [
         {
             "number": trial.number,
             "state": trial.state,
             "ending": find_ending(trial),
             "value": trial.value,
+            **({REPLICATE: trial.params.get(REPLICATE)} if planned else {}),
             **asdict(make_design(trial.params)),
             "seconds": trial.seconds,
             "started_at": trial.started_at,
@@ -52,14 +58,19 @@ def make_rows(trials: Sequence["TrialRecord"], make_design: MakeDesign) -> list[
     ]
 
 
+def list_columns(rows: Sequence[Row]) -> tuple[str, ...]:
+    """Return the names of the rows' columns."""
+    return tuple(rows[0]) if rows else COLUMNS
+
+
 def sort_rows(rows: Sequence[Row], column: str, *, descending: bool) -> list[Row]:
     """Return the rows by a column; those without a value there come last either way."""
 
     def key(row: Row) -> tuple[str, object] | object:
         return row[column]
 
-    present = [row for row in rows if row[column] is not None]
-    missing = [row for row in rows if row[column] is None]
+    present = [row for row in rows if row.get(column) is not None]
+    missing = [row for row in rows if row.get(column) is None]
     present.sort(key=key, reverse=descending)  # type: ignore[arg-type]  # one type per column
     return [*present, *missing]
 
@@ -69,7 +80,7 @@ def format_rows(rows: Sequence[Row], text_format: TextFormat) -> str:
     if text_format == "json":
         return json.dumps(rows, indent=2, default=str) + "\n"
     buffer = io.StringIO()
-    writer = csv.DictWriter(buffer, COLUMNS, lineterminator="\n")
+    writer = csv.DictWriter(buffer, list_columns(rows), lineterminator="\n")
     writer.writeheader()
     writer.writerows(rows)
     return buffer.getvalue()
@@ -85,12 +96,13 @@ def write_parquet(rows: Sequence[Row], path: Path) -> None:
     times = {name: pa.timestamp("us") for name in ("started_at", "finished_at")}
     types = {
         "number": pa.int64(),
+        REPLICATE: pa.int64(),
         "value": pa.float64(),
         "seconds": pa.float64(),
         **design,
         **times,
     }
-    schema = pa.schema([(name, types.get(name, pa.string())) for name in COLUMNS])
+    schema = pa.schema([(name, types.get(name, pa.string())) for name in list_columns(rows)])
     parquet.write_table(pa.Table.from_pylist([dict(row) for row in rows], schema=schema), path)
 
 
@@ -102,6 +114,7 @@ def make_table(
     A narrow one has its names over several lines, to fit a terminal.
     """
     table = Table(box=None, padding=(0, 1), pad_edge=False)
+    searched = [*([REPLICATE] if REPLICATE in list_columns(rows) else []), *searched]
     score = objective.removeprefix("validation_") if narrow else objective
     for name in ("trial", "ending", score, *searched, "seconds"):
         table.add_column(

@@ -6,6 +6,7 @@ from dataclasses import asdict
 from rich.console import Console
 from rich.table import Table
 
+from archloss.search.confirm import make_command
 from archloss.search.report.points import Ending, Point
 from archloss.search.report.summary import CAVEAT, Cell, Summary
 from archloss.search.report.wording import (
@@ -29,6 +30,9 @@ _COUNTED: tuple[Ending, ...] = (
 def print_summary(console: Console, summary: Summary) -> None:
     """Print the counts, the best trial and the best `ce_weight` seen by depth."""
     console.print(describe_counts(summary), markup=False, highlight=False, soft_wrap=True)
+    if summary.confirms is not None:
+        console.print(describe_experiment(summary), markup=False, highlight=False, soft_wrap=True)
+        return
     if summary.best is None:
         console.print(_explain_no_best(summary), highlight=False, soft_wrap=True)
     else:
@@ -48,6 +52,19 @@ def describe_counts(summary: Summary) -> str:
     parts = [f"{summary.counts[name]} {name}" for name in _COUNTED if summary.counts.get(name)]
     told = f" ({', '.join(parts)})" if parts else ""
     return f"Study {summary.study!r} on {summary.dataset}: {summary.finished}{budget} trials{told}."
+
+
+def describe_experiment(summary: Summary) -> str:
+    """Return what an experiment is for, and the way to its results, which are not shown before."""
+    assert summary.confirms is not None
+    command = make_command(summary.confirms, summary.study)
+    if summary.budget is not None and summary.finished >= summary.budget:
+        return f"It confirms {summary.confirms!r}: `{command}` shows what came of it."
+    return (
+        f"It confirms {summary.confirms!r}. The analysis comes once, when all {summary.budget} "
+        "trainings are done: a look at part of them would make its error rates false. "
+        f"`{command}` goes on with it."
+    )
 
 
 def _explain_no_best(summary: Summary) -> str:

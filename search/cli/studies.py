@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -55,14 +55,18 @@ class Opened:
         return self.summarise_points(self.read_points())
 
     def summarise_points(self, points: "tuple[Point, ...]") -> Summary:
-        """Return the summary of trials that were read already."""
-        return summarise(
+        """Return the summary of trials that were read already; of an experiment counts alone."""
+        summary = summarise(
             points,
             study=self.spec.name,
             dataset=self.spec.dataset,
             objective=self.spec.objective,
             budget=self.spec.trials,
         )
+        plan = self.spec.plan
+        if plan is None:
+            return summary
+        return replace(summary, best=None, cells=(), confirms=plan.confirms)
 
 
 @contextmanager

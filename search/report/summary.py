@@ -47,7 +47,8 @@ class Summary:
     """What to say at the end of a launch. `finished` counts the trials of the budget.
 
     `best` is the completed trial with the lowest objective (the earliest of equals), None while
-    nothing but diverged or unfinished trials exists.
+    nothing but diverged or unfinished trials exists. An experiment that `confirms` a study has
+    neither a best trial nor cells: its results are read once, and not here.
     """
 
     study: str
@@ -58,6 +59,7 @@ class Summary:
     counts: Mapping[Ending, int]
     best: Point | None
     cells: tuple[Cell, ...] = field(default=())
+    confirms: str | None = None
 
 
 def find_depth_bin(depth: int) -> DepthBin:
@@ -130,6 +132,7 @@ def summary_to_json(summary: Summary) -> dict[str, object]:
         "best": _point_to_json(summary.best),
         "best_seen_by_depth": [_cell_to_json(cell) for cell in summary.cells],
         "caveat": CAVEAT,
+        "confirms": summary.confirms,
     }
 
 

@@ -84,6 +84,27 @@ def test_the_values_of_a_grid_are_equally_far_and_come_back():
     assert axis.decode(places).tolist() == [1, 2, 8, 24, 5]
 
 
+@pytest.mark.parametrize("axis", [0, 1, 3])
+def test_varying_an_axis_is_evaluating_at_each_step(axis):
+    random = np.random.default_rng(8)
+    basis = make_basis(AXES, [32, 2, 300, 300], ROLES, trials=300)
+    points = random.uniform(size=(5, 4))
+    points[:, 1] = points[:, 1] > 0.5
+    steps = np.array([0.0, 1.0]) if axis == 1 else random.uniform(size=7)
+    weights = random.standard_normal((5, len(basis.groups)))
+    for which, own in ((weights[0], np.tile(weights[0], (5, 1))), (weights, weights)):
+        expected = np.stack(
+            [
+                (basis.evaluate(np.where(np.arange(4) == axis, step, points)) * own).sum(axis=1)
+                for step in steps
+            ],
+            axis=1,
+        )
+        assert basis.vary(points, axis, steps, which) == pytest.approx(expected)
+        apart = np.tile(steps, (5, 1))
+        assert basis.vary(points, axis, apart, which) == pytest.approx(expected)
+
+
 def test_functions_are_no_finer_than_the_values_tried():
     basis = make_basis(AXES, [3, 2, 100, 2], ROLES, trials=300)
     degrees = {term.axes: term.degrees for term in basis.terms}

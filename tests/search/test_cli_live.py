@@ -43,7 +43,7 @@ def make_progress(**rest):
 
 def make_spec(**rest):
     values = {"name": "mine", "dataset": "iris", "trials": 200, "minutes": None}
-    return SimpleNamespace(**(values | rest), space=SimpleNamespace(name="residual-mlp"))
+    return SimpleNamespace(**(values | rest), plan=None, space=SimpleNamespace(name="residual-mlp"))
 
 
 def test_progress_reads_as_one_line():

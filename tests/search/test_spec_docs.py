@@ -8,12 +8,13 @@ import pytest
 
 from archloss.search.spec import Spec, read_spec
 from archloss.search.spec_dimension import DimensionSpec, WhenSpec
+from archloss.search.spec_plan import PlanSpec
 from archloss.search.spec_space import SpaceSpec, default_tables
 from archloss.search.spec_tables import RecipeSpec, SearchSpec, WorkersSpec
 
 ROOT = Path(__file__).parents[2]
 PAGE = ROOT / "docs" / "study-file.md"
-TABLES = (Spec, SpaceSpec, DimensionSpec, WhenSpec, RecipeSpec, SearchSpec, WorkersSpec)
+TABLES = (Spec, SpaceSpec, DimensionSpec, WhenSpec, RecipeSpec, SearchSpec, WorkersSpec, PlanSpec)
 
 
 def make_rows(table):
@@ -25,7 +26,7 @@ def make_rows(table):
             default = f"`{write_dimension(dimensions[key])}`"
         elif field.is_required():
             default = "needed"
-        elif field.default_factory is not None or field.default is None:
+        elif field.default_factory is not None or field.default in (None, ()):
             default = ""
         else:
             default = f"`{json.dumps(field.default)}`"

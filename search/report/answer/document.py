@@ -1,5 +1,6 @@
 """The report as JSON: every number of it, in the objective's own units."""
 
+import itertools
 from dataclasses import asdict
 from math import isfinite
 
@@ -38,7 +39,10 @@ def make_document(findings: Findings) -> dict[str, object]:
             "diverged": answer.diverged,
             "pruned": answer.pruned,
         },
-        "levels": [_level_to_json(findings, level) for level in answer.levels],
+        "levels": [
+            {**_level_to_json(findings, level), "p_value": p_value}
+            for level, p_value in itertools.zip_longest(answer.levels, findings.p_values)
+        ],
         "contexts": [float(context) for context in answer.contexts],
         "choices": [_round(choice) for choice in answer.choices],
         "caveats": list(answer.caveats),

@@ -25,7 +25,7 @@ class Row:
 
 @dataclass(frozen=True, kw_only=True)
 class LevelTable:
-    """A level of `by`: its name, verdict, three numbers with their names, and a row per context."""
+    """A level of `by`: its name, verdict, some numbers with their names, and a row per context."""
 
     name: str
     verdict: str
@@ -36,7 +36,7 @@ class LevelTable:
 
 def make_tables(findings: Findings) -> tuple[LevelTable, ...]:
     """Return a table per level of `by`, in the answer's order."""
-    return tuple(_make_table(findings, level) for level in findings.answer.levels)
+    return tuple(_make_table(findings, index) for index in range(len(findings.answer.levels)))
 
 
 def find_extra(findings: Findings, level: LevelAnswer) -> list[float]:
@@ -49,8 +49,9 @@ def find_extra(findings: Findings, level: LevelAnswer) -> list[float]:
     return [float(row[common] - row.min()) for row in level.profile]
 
 
-def _make_table(findings: Findings, level: LevelAnswer) -> LevelTable:
+def _make_table(findings: Findings, index: int) -> LevelTable:
     answer, measure = findings.answer, findings.measure
+    level = answer.levels[index]
     common = findings.format_choice(level.common)
     rows = tuple(
         Row(
@@ -81,10 +82,16 @@ def _make_table(findings: Findings, level: LevelAnswer) -> LevelTable:
                 f"{_sign(findings, level.change.estimate)} "
                 f"({_sign(findings, level.change.low)} to {_sign(findings, level.change.high)})",
             ),
+            *(_say_test(answer.context, value) for value in findings.p_values[index : index + 1]),
         ),
         columns=(answer.context, f"best {answer.choice}", measure.label, f"with {common}"),
         rows=rows,
     )
+
+
+def _say_test(context: str, p_value: float) -> tuple[str, str]:
+    shown = f"p = {p_value:.3f}" if p_value >= 0.001 else "p < 0.001"
+    return f"Test that differences between choices are the same at every {context}", shown
 
 
 def _format_choices(findings: Findings, interval: Interval) -> str:

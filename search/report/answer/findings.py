@@ -15,11 +15,12 @@ class Source:
     """Where trials came from, and what it takes to make the report again.
 
     `data` is the data set of a study, or the file of a table; `digest` the SHA-256 of the study's
-    spec, or of the file. The seeds are None for a table. `made_at` is a time in UTC. `notes` are
-    sentences about the trials that a reader should know, such as that more are under way.
+    spec, or of the file. The seeds are None where there are none to choose. `made_at` is a time in
+    UTC. `notes` are sentences about the trials that a reader should know, such as that more are
+    under way.
     """
 
-    kind: Literal["study", "table"]
+    kind: Literal["study", "table", "experiment"]
     name: str
     data: str
     digest: str
@@ -32,12 +33,13 @@ class Source:
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Findings:
-    """What a report is made of."""
+    """What a report is made of; `p_values`, of no interaction, are an experiment's, by level."""
 
     answer: Answer
     trials: Trials
     measure: Measure
     source: Source
+    p_values: tuple[float, ...] = field(default=())
 
     @property
     def context_axis(self) -> Numeric:

@@ -35,7 +35,7 @@ def make_markdown(findings: Findings) -> str:
         f"{escape(answer.choice)} for every {escape(answer.context)} adds.",
     ]
     for table in make_tables(findings):
-        lines += _make_table(table)
+        lines += make_level(table)
     remarks = [*findings.source.notes, *answer.caveats]
     if remarks:
         lines += ["## Caveats", "\n".join(f"- {escape(remark)}" for remark in remarks)]
@@ -47,7 +47,8 @@ def make_markdown(findings: Findings) -> str:
     return "\n\n".join(lines) + "\n"
 
 
-def _make_table(table: LevelTable) -> list[str]:
+def make_level(table: LevelTable) -> list[str]:
+    """Return a level's heading, facts and table, a paragraph each."""
     columns = [escape(column) for column in table.columns]
     rows = [
         f"| {row.context} | {row.choice} ({row.choice_range}) | {row.value} ({row.value_range}) | "

@@ -11,12 +11,9 @@ def list_origin(findings: Findings) -> list[tuple[str, str]]:
     told = [
         ("Command", source.command),
         ("archloss", archloss.__version__),
-        ("Data set" if source.kind == "study" else "Table", source.data),
-        (
-            "SHA-256 of the spec" if source.kind == "study" else "SHA-256 of the table",
-            source.digest,
-        ),
-        ("Trials", counts),
+        ("Table" if source.kind == "table" else "Data set", source.data),
+        (f"SHA-256 of the {'table' if source.kind == 'table' else 'spec'}", source.digest),
+        ("Trainings" if source.kind == "experiment" else "Trials", counts),
     ]
     if answer.sampler is not None:
         told.append(("Sampler", answer.sampler))

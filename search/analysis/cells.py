@@ -1,0 +1,136 @@
+"""What the cells of a designed experiment are expected to reach: draws, by Gibbs sampling.
+
+`value = context + choice + interaction + replicate in that context + noise`, at each level of `by`
+apart. Effects of choices and interactions have horseshoe priors (Carvalho, Polson and Scott 2010;
+drawn as Makalic and Schmidt 2016): what is small shrinks to nothing, so that the least of some
+noisy cells is not taken for the best, and what is large, such as a cell in which half of the
+networks collapse, is left alone and bends nothing beside it, as smooth curves over choices would.
+Noise has a variance in each cell, pulled together within a context. What a replicate does to all
+cells of a context is its split's and its seed's: no noise of theirs.
+
+L level, D context, M choice, R replicate, T draw.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from archloss.search.analysis.axes import Array
+
+_NOISE_PRIOR = 4.0
+"""The cells' noise is pulled together as if by so many trainings each."""
+_SMALLEST = 1e-12
+
+
+def draw_cells(values: Array, *, random: np.random.Generator, draws: int, burn_in: int) -> Array:
+    """Return draws `[T, L, D, M]` of the cells' expectations, from their values `[L, D, M, R]`."""
+    centre, unit = float(values.mean()), float(values.std()) or 1.0
+    chain = _Chain((values - centre) / unit, random)
+    for _ in range(burn_in):
+        chain.sweep()
+    return np.stack([chain.sweep() for _ in range(draws)]) * unit + centre
+
+
+@dataclass(kw_only=True, eq=False)
+class _Horseshoe:
+    """Effects `[L, ...]` with a scale for each and one for all of a level, as squares."""
+
+    own: Array
+    whole: Array
+    typical: Array
+
+    @property
+    def precision(self) -> Array:
+        return 1 / np.maximum(self.own * _spread(self.whole, self.own), _SMALLEST)
+
+    def draw(self, effects: Array, random: np.random.Generator) -> None:
+        """Draw the scales given the effects; half-Cauchys by two inverse gammas each."""
+        mixing = (1 + 1 / self.own) / random.standard_gamma(1.0, self.own.shape)
+        shares = effects**2 / _spread(self.whole, effects) / 2
+        self.own = _bound((1 / mixing + shares) / random.standard_gamma(1.0, self.own.shape))
+        count = effects[0].size
+        rate = 1 / self.typical + 1 / self.whole
+        mixing = rate / random.standard_gamma(1.0, self.whole.shape)
+        squares = (effects**2 / self.own).reshape(len(effects), -1).sum(axis=1)
+        shape = np.full(self.whole.shape, (count + 1) / 2)
+        self.whole = _bound((1 / mixing + squares / 2) / random.standard_gamma(shape))
+
+
+class _Chain:
+    """One Markov chain over all levels at once; they share nothing."""
+
+    def __init__(self, values: Array, random: np.random.Generator) -> None:
+        levels, contexts, choices, replicates = values.shape
+        self._values, self._random = values, random
+        self._replicates = replicates
+        means = values.mean(axis=3)
+        self._contexts = np.median(means, axis=2)  # [L, D]
+        self._choices = np.zeros((levels, choices))
+        self._interactions = means - self._contexts[:, :, None]
+        self._blocks = np.median(values - means[..., None], axis=2)  # [L, D, R]
+        rest = values - means[..., None] - self._blocks[:, :, None]
+        self._noise = np.maximum((rest**2).mean(axis=3), _SMALLEST)  # [L, D, M], variances
+        self._pooled = np.median(self._noise, axis=2)  # [L, D]
+        self._block_variance = np.maximum((self._blocks**2).mean(axis=2), _SMALLEST)
+        typical = np.median(self._noise, axis=(1, 2)) / replicates
+        self._choice_scales = _Horseshoe(
+            own=np.ones((levels, choices)), whole=typical.copy(), typical=typical
+        )
+        self._scales = _Horseshoe(
+            own=np.ones((levels, contexts, choices)), whole=typical.copy(), typical=typical
+        )
+
+    def sweep(self) -> Array:
+        """Draw everything once; return the cells' expectations `[L, D, M]`."""
+        cells = (self._values - self._blocks[:, :, None]).mean(axis=3)
+        precision = self._replicates / self._noise
+        additive = self._choices[:, None] + self._interactions
+        self._contexts = self._draw_normal(
+            (precision * (cells - additive)).sum(2), precision.sum(2)
+        )
+        rest = cells - self._contexts[:, :, None]
+        self._choices = self._draw_normal(
+            (precision * (rest - self._interactions)).sum(axis=1),
+            precision.sum(axis=1) + self._choice_scales.precision,
+        )
+        rest = rest - self._choices[:, None]
+        self._interactions = self._draw_normal(precision * rest, precision + self._scales.precision)
+        self._choice_scales.draw(self._choices, self._random)
+        self._scales.draw(self._interactions, self._random)
+        expected = self._contexts[:, :, None] + self._choices[:, None] + self._interactions
+        self._draw_blocks(expected)
+        self._draw_noise(expected)
+        return np.asarray(expected)
+
+    def _draw_normal(self, side: Array, precision: Array) -> Array:
+        noise = self._random.standard_normal(side.shape)
+        return np.asarray(side / precision + noise / np.sqrt(precision))
+
+    def _draw_blocks(self, expected: Array) -> None:
+        rest = (self._values - expected[..., None]) / self._noise[..., None]
+        precision = (1 / self._noise).sum(axis=2) + 1 / self._block_variance  # [L, D]
+        sides = rest.sum(axis=2)
+        self._blocks = self._draw_normal(sides, np.broadcast_to(precision[..., None], sides.shape))
+        shape = np.full(self._block_variance.shape, (self._replicates + 1) / 2)
+        squares = (self._blocks**2).sum(axis=2) + self._pooled
+        self._block_variance = _bound(squares / 2 / self._random.standard_gamma(shape))
+
+    def _draw_noise(self, expected: Array) -> None:
+        """Draw each cell's noise, and what those of a context are pulled to."""
+        rest = self._values - expected[..., None] - self._blocks[:, :, None]
+        squares = (rest**2).sum(axis=3) + _NOISE_PRIOR * self._pooled[..., None]
+        shape = np.full(squares.shape, (self._replicates + _NOISE_PRIOR) / 2)
+        self._noise = _bound(squares / 2 / self._random.standard_gamma(shape))
+        choices = self._noise.shape[2]
+        rate = (_NOISE_PRIOR * (1 / self._noise).sum(axis=2)) / 2
+        shape = np.full(rate.shape, (choices * _NOISE_PRIOR) / 2)
+        self._pooled = _bound(self._random.standard_gamma(shape) / rate)
+
+
+def _spread(scales: Array, effects: Array) -> Array:
+    return scales.reshape(-1, *(1,) * (effects.ndim - 1))
+
+
+def _bound(squares: Array) -> Array:
+    """Return squares that neither vanish nor overflow, as draws from heavy tails may."""
+    return np.clip(squares, _SMALLEST, 1 / _SMALLEST)

@@ -1,0 +1,91 @@
+"""How many replicates a confirmatory experiment needs, from the noise that the search has met.
+
+Two designs of one replicate differ by noise with the variance of both together: what pairing saves
+beyond that is not known before the experiment, and not counted on. The cost of one choice for all
+contexts is a mean over contexts of such differences. It is judged by two one-sided t tests, each at
+5%: above the bound, or below it. A true cost of twice the bound is as far from the bound as one of
+0, so that both have the same power.
+
+B level of `by`, U context, M choice, S stratum.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+from scipy import stats
+
+from archloss.search.analysis import FEWEST_REPLICATES
+from archloss.search.analysis.axes import Array
+from archloss.search.analysis.profile import Profile
+from archloss.search.analysis.surface import Surface
+
+ERROR_RATE = 0.05
+MOST_REPLICATES = 50
+
+
+@dataclass(frozen=True, kw_only=True)
+class Replication:
+    """How often each design is trained, and why.
+
+    `power` is the chance of the right verdict where the true cost is `effect` or 0, with
+    `deviation` as the standard deviation of one replicate's cost.
+    """
+
+    replicates: int
+    power: float
+    effect: float
+    deviation: float
+
+
+def plan_replicates(
+    surface: Surface, profile: Profile, *, bound: float, power: float
+) -> Replication:
+    """Return the fewest replicates, from 6 to 50, that give this power, or the most."""
+    deviation = find_deviation(surface, profile)
+    counts = range(FEWEST_REPLICATES, MOST_REPLICATES + 1)
+    enough = (
+        count
+        for count in counts
+        if find_power(deviation=deviation, bound=bound, replicates=count) >= power
+    )
+    replicates = next(enough, MOST_REPLICATES)
+    return Replication(
+        replicates=replicates,
+        power=find_power(deviation=deviation, bound=bound, replicates=replicates),
+        effect=2 * bound,
+        deviation=deviation,
+    )
+
+
+def find_power(*, deviation: float, bound: float, replicates: int) -> float:
+    """Return the chance of the right verdict, where the true cost is twice the bound or 0."""
+    if deviation == 0.0:
+        return 1.0
+    freedom = replicates - 1
+    distance = bound / (deviation / np.sqrt(replicates))
+    return float(stats.nct.sf(stats.t.ppf(1 - ERROR_RATE, freedom), freedom, distance))
+
+
+def find_deviation(surface: Surface, profile: Profile) -> float:
+    """Return the standard deviation of one replicate's cost, at the level where it is largest."""
+    return combine_noise(find_noise(surface, profile))
+
+
+def find_noise(surface: Surface, profile: Profile) -> Array:
+    """Return the noise deviation of one training `[B, U, M]` at the profile's tuned points."""
+    points = profile.points.reshape(-1, profile.points.shape[-1])
+    noise = surface.noise.mean(axis=0)[surface.strata.number(points)]
+    if surface.scale.offset is not None:  # of a logarithm: a share of what is expected
+        expected = surface.scale.expect(surface.posterior.predict(points), noise)
+        noise = (expected + surface.scale.offset) * np.sqrt(np.expm1(noise**2))
+    return np.asarray(noise.reshape(profile.points.shape[:-1]))
+
+
+def combine_noise(noise: Array) -> float:
+    """Return the deviation of a mean over contexts of differences of two cells.
+
+    `noise` is `[B, U, M]`; each context has the mean variance of its cells, and the level with the
+    largest sum counts.
+    """
+    variances = 2 * (noise**2).mean(axis=2)
+    return float(np.sqrt(variances.sum(axis=1).max()) / noise.shape[1])

@@ -1,0 +1,60 @@
+"""From a proposal to the experiment's spec: what is stored before anything is trained."""
+
+import hashlib
+import json
+from dataclasses import dataclass
+from typing import Any
+
+from archloss.search.confirm.proposal import Proposal
+from archloss.search.spec import Spec, override_spec
+
+
+@dataclass(frozen=True, kw_only=True)
+class Wish:
+    """What the proposal does not say: the experiment's name, the bound, and how replicates came.
+
+    `power` is None where `replicates` were given instead.
+    """
+
+    name: str
+    bound: float
+    replicates: int
+    power: float | None
+
+
+def plan_experiment(parent: Spec, proposal: Proposal, wish: Wish) -> Spec:
+    """Return the spec of the experiment that confirms the parent; SpecError where it breaks rules.
+
+    It trains as the search did, but on a seed that the search has not seen: one that follows from
+    the parent's digest, so that nobody chooses it.
+    """
+    changes: dict[str, Any] = {
+        "name": wish.name,
+        "trials": None,
+        "minutes": None,
+        "recipe.replicates": 1,
+        "recipe.seed": derive_seed(parent.digest()),
+        "search": {"sampler": "plan", "pruner": "none", "keep_weights": 0},
+        "plan": {
+            "confirms": parent.name,
+            "confirms_digest": parent.digest(),
+            "context": proposal.context,
+            "choice": proposal.choice,
+            "by": proposal.by,
+            "contexts": proposal.contexts,
+            "choices": proposal.choices,
+            "levels": proposal.levels,
+            "bound": wish.bound,
+            "replicates": wish.replicates,
+            "power": wish.power,
+            "effect": proposal.replication.effect,
+            "deviation": proposal.replication.deviation,
+            "designs": proposal.designs,
+        },
+    }
+    return override_spec(parent, changes)
+
+
+def derive_seed(digest: str) -> int:
+    """Return the seed of an experiment, which follows from what it confirms."""
+    return int(hashlib.sha256(json.dumps(["confirm", digest]).encode()).hexdigest()[:8], 16)

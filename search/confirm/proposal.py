@@ -1,0 +1,186 @@
+"""Proposes an experiment from the trials of a study: which designs, and how often each."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from archloss.search.analysis.answer import (
+    check_trials,
+    leave_out_levels,
+    profile_surface,
+    spread_places,
+)
+from archloss.search.analysis.axes import Array, Axis, Category, Numeric
+from archloss.search.analysis.power import Replication, plan_replicates
+from archloss.search.analysis.profile import Profile
+from archloss.search.analysis.surface import fit_surface
+from archloss.search.analysis.trials import Kind, Trials
+from archloss.spaces.dimensions import Choice, Dimension, Integer, Value
+from archloss.spaces.errors import ArchlossError
+
+Design = Mapping[str, Value]
+
+_NEAR_THE_END = 0.05
+"""An end of a range that trials came so near to, as a share of the range, counts as reached."""
+_DIGITS, _CHOICE_DIGITS = 4, 2
+_BLUR, _BLUR_STEPS = 0.06, 13
+
+
+class ConfirmError(ArchlossError):
+    """There is nothing to confirm, or not in this way; the message says why, and what would be."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Size:
+    """How large an experiment is wanted; the fitted noise and `power` say the replicates."""
+
+    contexts: int = 6
+    choices: int = 7
+    power: float = 0.8
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Proposal:
+    """An experiment that a study suggests.
+
+    `designs` has one for each level, context and choice, in this order, the other dimensions at
+    the values that are best there; `notes` say what was left out.
+    """
+
+    context: str
+    choice: str
+    by: str | None
+    contexts: tuple[float, ...]
+    choices: tuple[float, ...]
+    levels: tuple[Value, ...]
+    designs: tuple[Design, ...]
+    replication: Replication
+    notes: tuple[str, ...]
+
+
+def propose(
+    trials: Trials, dimensions: Mapping[str, Dimension], *, size: Size, bound: float
+) -> Proposal:
+    """Return the experiment; raise AnalysisError or ConfirmError where the trials suggest none."""
+    _check_conditions(trials, dimensions)
+    asked = trials.roles.by
+    by = None if asked is None else trials.axes[asked].name
+    check_trials(trials)
+    levels, trials, notes = leave_out_levels(trials)
+    surface = fit_surface(trials, random=np.random.default_rng(0))
+    contexts = _spread(trials, trials.roles.context, size.contexts)
+    whole = profile_surface(trials, surface, contexts=contexts)
+    choices = _choose(trials, whole, size.choices)
+    profile = profile_surface(trials, surface, contexts=contexts, choices=choices)
+    names = [axis.name for axis in trials.axes]
+    flat = profile.points.reshape(-1, len(names))
+    fixed = {name: _get_fixed(one) for name, one in dimensions.items() if name not in names}
+    if trials.roles.by is None and by is not None:
+        assert levels[0] is not None
+        fixed[by] = levels[0]  # the one level that was left
+    designs = tuple(_decode(point, trials.axes, dimensions, fixed) for point in flat)
+    context, choice = names[trials.roles.context], names[trials.roles.choice]
+    return Proposal(
+        context=context,
+        choice=choice,
+        by=None if trials.roles.by is None else by,
+        contexts=tuple(sorted({float(design[context]) for design in designs})),
+        choices=tuple(sorted({float(design[choice]) for design in designs})),
+        levels=tuple(level for level in levels if level is not None)
+        if trials.roles.by is not None
+        else (),
+        designs=designs,
+        replication=plan_replicates(surface, profile, bound=bound, power=size.power),
+        notes=notes,
+    )
+
+
+def _check_conditions(trials: Trials, dimensions: Mapping[str, Dimension]) -> None:
+    roles = trials.roles
+    for option, axis in (("context", roles.context), ("choice", roles.choice), ("by", roles.by)):
+        if axis is None:
+            continue
+        when = dimensions[trials.axes[axis].name].when
+        if when is not None:
+            raise ConfirmError(
+                f"--{option} must name a dimension that always matters, but "
+                f"{trials.axes[axis].name!r} matters only where {when.parent} is "
+                f"{' or '.join(map(str, when.values))}: ask about another one"
+            )
+
+
+def _spread(trials: Trials, index: int, count: int) -> Array:
+    """Return up to so many places, evenly over what was tried of an axis, ends included."""
+    return spread_places(_get_axis(trials, index), *_find_ends(trials, index), count=count)
+
+
+def _choose(trials: Trials, profile: Profile, count: int) -> Array:
+    """Return up to so many places of the choice, ends included.
+
+    They are quantiles of a mixture in equal parts: evenly over what was tried, and where draws of
+    the profile `[T, B, U, M]` have the best choice, blurred.
+    """
+    index = trials.roles.choice
+    axis, (low, high) = _get_axis(trials, index), _find_ends(trials, index)
+    bests = profile.choices[profile.draws.argmin(axis=-1)].reshape(-1, 1)
+    likely = np.clip(bests + np.linspace(-_BLUR, _BLUR, _BLUR_STEPS), low, high).ravel()
+    mixture = np.concatenate([likely, np.linspace(low, high, len(likely))])
+    places = np.quantile(mixture, np.linspace(0, 1, count))
+    if axis.steps:
+        steps = axis.encode(np.array(axis.steps))
+        return np.unique(steps[np.abs(steps - places[:, None]).argmin(axis=1)])
+    values = [float(f"{value:.{_CHOICE_DIGITS}g}") for value in axis.decode(places)]
+    return np.unique(np.clip(axis.encode(np.array(values)), low, high))
+
+
+def _find_ends(trials: Trials, index: int) -> tuple[float, float]:
+    tried = trials.points[trials.find(Kind.COMPLETED), index]
+    low, high = float(tried.min()), float(tried.max())
+    return (
+        0.0 if low < _NEAR_THE_END else low,
+        1.0 if high > 1 - _NEAR_THE_END else high,
+    )
+
+
+def _get_axis(trials: Trials, index: int) -> Numeric:
+    axis = trials.axes[index]
+    assert isinstance(axis, Numeric)
+    return axis
+
+
+def _decode(
+    point: Array,
+    axes: Sequence[Axis],
+    dimensions: Mapping[str, Dimension],
+    fixed: Mapping[str, Value],
+) -> dict[str, Value]:
+    """Return a design with every dimension, in the space's order."""
+    tuned = {
+        axis.name: axis.levels[int(place)]
+        if isinstance(axis, Category)
+        else write_value(axis.decode(np.array([place]))[0], dimensions[axis.name])
+        for axis, place in zip(axes, point, strict=True)
+    }
+    return {name: tuned[name] if name in tuned else fixed[name] for name in dimensions}
+
+
+def write_value(value: float, dimension: Dimension) -> Value:
+    """Return a value as a person would write it: to four digits and within the range, or a choice.
+
+    >>> from archloss.spaces.dimensions import Float
+    >>> write_value(0.00316227766, Float(low=3e-4, high=3e-2, log=True))
+    0.003162
+    >>> write_value(7.9999999, Integer(low=1, high=32))
+    8
+    """
+    if isinstance(dimension, Choice):
+        return min(dimension.values, key=lambda choice: abs(float(choice) - value))
+    rounded = float(f"{value:.{_DIGITS}g}")
+    if isinstance(dimension, Integer):
+        return min(max(round(value), dimension.low), dimension.high)
+    return float(min(max(rounded, dimension.low), dimension.high))
+
+
+def _get_fixed(dimension: Dimension) -> Value:
+    return dimension.values[0] if isinstance(dimension, Choice) else dimension.low

@@ -1,0 +1,1 @@
+"""Studies in the Optuna dashboard: their answer on its pages, and a server for these."""

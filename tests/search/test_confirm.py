@@ -1,0 +1,459 @@
+"""`archloss confirm` on a small study, from the plan to the cells, and what it refuses."""
+
+import dataclasses
+import json
+
+import numpy as np
+import pytest
+from optuna_dashboard import get_note
+from plans import make_planned
+from typer.testing import CliRunner
+
+import archloss
+from archloss.search.analysis.power import combine_noise, find_noise, find_power, plan_replicates
+from archloss.search.analysis.profile import Profile
+from archloss.search.analysis.study import Question, make_trials
+from archloss.search.analysis.surface import Scale, Strata, Surface
+from archloss.search.cli import confirming
+from archloss.search.cli.app import app
+from archloss.search.confirm.estimate import count_workers, describe_estimate, estimate_seconds
+from archloss.search.confirm.planning import Wish, derive_seed, plan_experiment
+from archloss.search.confirm.proposal import ConfirmError, Size, propose
+from archloss.search.confirm.results import read_experiment
+from archloss.search.launch import StudyDiffersError, open_study
+from archloss.search.plan import list_planned
+from archloss.search.spec import Spec, WorkersSpec
+
+PARENT = {
+    "name": "flowers",
+    "dataset": "iris",
+    "trials": 120,
+    "space": {
+        "name": "residual-mlp",
+        "depth": {"low": 1, "high": 4, "log": True},
+        "width": 8,
+        "optimizer": ["adamw", "sgd"],
+    },
+    "recipe": {"epochs": 2, "batch_size": 32},
+    "search": {"sampler": "random", "seed": 3},
+    "workers": {"executor": "inline", "pack": 40, "device": "cpu"},
+}
+
+
+def run(*arguments, **options):
+    runner = CliRunner(env={"COLUMNS": "180", "TERM": "dumb"})
+    return runner.invoke(app, [str(part) for part in arguments], **options)
+
+
+@pytest.fixture(scope="module")
+def home(tmp_path_factory):
+    """A folder with a study, which tests do not change."""
+    folder = tmp_path_factory.mktemp("home")
+    archloss.launch(Spec.model_validate(PARENT), folder=folder).database.close()
+    return folder
+
+
+@pytest.fixture(scope="module")
+def parent(home):
+    study = open_study("flowers", folder=home)
+    yield study
+    study.database.close()
+
+
+@pytest.fixture
+def confirm(home):
+    """Run `archloss confirm flowers` under a name of its own and return the result."""
+    names = []
+
+    def confirm(*options, study="flowers", name="mine", code=0):
+        names.append(name)
+        result = run("confirm", study, "--name", name, *options, "--folder", home)
+        assert result.exit_code == code, result.output
+        return result
+
+    yield confirm
+    for name in set(names) - {"flowers"}:
+        run("delete", name, "--yes", "--folder", home)
+
+
+SMALL = ("--contexts", 2, "--choices", 3, "--replicates", 6)
+
+
+def propose_from(study, **rest):
+    spec = Spec.from_json(study.database.get_study("flowers").spec)
+    size = Size(contexts=3, choices=4)
+    trials = make_trials(spec, study.trials(), Question())
+    return (
+        spec,
+        trials,
+        propose(trials, spec.dimensions(), **({"size": size, "bound": 0.01} | rest)),
+    )
+
+
+def test_a_proposal_has_a_valid_tuned_design_for_each_cell(parent):
+    spec, _, proposal = propose_from(parent)
+    assert proposal.contexts == (1.0, 2.0, 4.0)
+    assert (proposal.choices[0], proposal.choices[-1], len(proposal.choices)) == (0.0, 1.0, 4)
+    assert all(float(f"{choice:.2g}") == choice for choice in proposal.choices)
+    assert proposal.levels == (False, True)
+    wish = Wish(name="e", bound=0.01, replicates=6, power=0.8)
+    experiment = plan_experiment(spec, proposal, wish)  # which checks the designs
+    assert experiment.trials == 2 * 3 * 4 * 6
+    assert experiment.plan.confirms_digest == spec.digest()
+    assert experiment.recipe.seed == derive_seed(spec.digest()) != spec.recipe.seed
+    assert (experiment.search.sampler, experiment.search.keep_weights) == ("plan", 0)
+    assert {design["optimizer"] for design in proposal.designs} <= {"adamw", "sgd"}
+    assert Spec.from_json(experiment.to_json()).digest() == experiment.digest()
+
+
+def test_choices_are_close_together_where_the_best_may_be(parent):
+    _, trials, _ = propose_from(parent)
+    mix = trials.points[:, trials.roles.choice]
+    known = dataclasses.replace(trials, values=0.1 + 2.0 * (mix - 0.2) ** 2)
+    dimensions = Spec.from_json(parent.database.get_study("flowers").spec).dimensions()
+    proposal = propose(known, dimensions, size=Size(contexts=2, choices=9), bound=0.01)
+    near = [choice for choice in proposal.choices if 0.1 <= choice <= 0.3]
+    assert len(proposal.choices) == 9
+    assert len(near) >= 4
+
+
+def test_a_proposal_is_tuned_to_where_the_surface_is_lowest(parent):
+    _, trials, proposal = propose_from(parent)
+    rate = next(axis for axis in trials.axes if axis.name == "learning_rate")
+    middle = float(rate.decode(np.array([0.5]))[0])
+    tuned = [design["learning_rate"] for design in proposal.designs]
+    assert min(tuned) > middle  # two epochs: only fast ones get anywhere
+    assert all(float(f"{value:.4g}") == value for value in tuned)
+
+
+def test_a_level_with_too_few_trials_is_left_out_and_said(parent):
+    spec, trials, _ = propose_from(parent)
+    residual = trials.points[:, trials.roles.by] == 1
+    few = residual & (np.cumsum(residual) > 10)
+    kept = ~few
+    fewer = dataclasses.replace(
+        trials,
+        points=trials.points[kept],
+        kinds=trials.kinds[kept],
+        values=trials.values[kept],
+        early=trials.early[kept],
+    )
+    proposal = propose(fewer, spec.dimensions(), size=Size(contexts=2, choices=2), bound=0.01)
+    assert (proposal.by, proposal.levels) == (None, ())
+    assert {design["residual"] for design in proposal.designs} == {False}
+    assert "residual = True was left out" in proposal.notes[0]
+    wish = Wish(name="e", bound=0.01, replicates=6, power=0.8)
+    assert plan_experiment(spec, proposal, wish).plan.shape == (1, 2, 2)
+
+
+def test_a_question_about_a_dimension_with_a_condition_is_refused(parent):
+    spec = Spec.model_validate(
+        PARENT
+        | {
+            "space": PARENT["space"]
+            | {
+                "momentum": {
+                    "low": 0.5,
+                    "high": 0.9,
+                    "when": {"parent": "optimizer", "values": ["sgd"]},
+                    "otherwise": 0.9,
+                }
+            }
+        }
+    )
+    trials = make_trials(spec, [], Question(choice="momentum"))
+    with pytest.raises(ConfirmError, match="'momentum' matters only where optimizer is sgd"):
+        propose(trials, spec.dimensions(), size=Size(), bound=0.01)
+
+
+def make_surface(*, offset, noise=(0.01, 0.02)):
+    """Make a surface whose noise changes at the middle of the context, and that is 0.1 high."""
+
+    class Flat:
+        def predict(self, points):
+            return np.full(len(points), 0.1 if offset is None else np.log(0.1 + offset))
+
+    from archloss.search.analysis.basis import Roles
+
+    return Surface(
+        posterior=Flat(),
+        divergence=None,
+        scale=Scale(offset=offset),
+        strata=Strata(roles=Roles(context=0, choice=1, by=None), edges=np.array([0.5])),
+        noise=np.array([noise, noise]),
+        penalty=0.9,
+        dropped=0,
+    )
+
+
+def make_profile():
+    places = np.array([0.0, 1.0])
+    grid = np.stack(np.meshgrid(places, np.array([0.0, 0.5, 1.0]), indexing="ij"), axis=-1)
+    return Profile(contexts=places, choices=places, points=grid[None], draws=np.zeros((1, 1, 2, 3)))
+
+
+def test_the_noise_of_a_cost_is_that_of_its_cells():
+    noise = find_noise(make_surface(offset=None), make_profile())
+    assert noise.tolist() == [[[0.01] * 3, [0.02] * 3]]
+    # Two differences of two cells: variances 2 * 0.0001 and 2 * 0.0004, and the mean of both.
+    assert combine_noise(noise) == pytest.approx(np.sqrt(0.0002 + 0.0008) / 2)
+    shares = find_noise(make_surface(offset=0.05, noise=(0.1, 0.1)), make_profile())
+    assert shares == pytest.approx(0.15 * np.exp(0.005) * np.sqrt(np.exp(0.01) - 1))
+
+
+def test_power_is_that_of_a_one_sided_t_test():
+    assert find_power(deviation=0.0, bound=0.005, replicates=6) == 1.0
+    # 8 replicates of deviation 0.01 against 0.005: the test reaches t > 1.8946 with 7 degrees.
+    random = np.random.default_rng(0)
+    costs = random.normal(0.01, 0.01, size=(200_000, 8))
+    t = (costs.mean(axis=1) - 0.005) / (costs.std(axis=1, ddof=1) / np.sqrt(8))
+    assert find_power(deviation=0.01, bound=0.005, replicates=8) == pytest.approx(
+        (t > 1.8946).mean(), abs=0.005
+    )
+
+
+@pytest.mark.parametrize(
+    ("bound", "power", "replicates"), [(1.0, 0.8, 6), (0.01, 0.8, 17), (0.001, 0.8, 50)]
+)
+def test_replicates_are_the_fewest_that_give_the_power(bound, power, replicates):
+    replication = plan_replicates(
+        make_surface(offset=None), make_profile(), bound=bound, power=power
+    )
+    deviation = np.sqrt(0.0002 + 0.0008) / 2
+    assert replication.deviation == pytest.approx(deviation)
+    assert replication.effect == 2 * bound
+    assert replication.replicates == replicates
+    assert replication.power == find_power(
+        deviation=replication.deviation, bound=bound, replicates=replicates
+    )
+    if replicates == 17:
+        fewer = find_power(deviation=deviation, bound=bound, replicates=16)
+        assert fewer < power <= replication.power
+
+
+def test_the_time_is_that_of_the_search_by_depth(parent):
+    spec = Spec.model_validate(PARENT)
+    records = [
+        dataclasses.replace(
+            trial, seconds=0.5 + 0.25 * trial.params["depth"], params=dict(trial.params)
+        )
+        for trial in parent.trials()
+    ]
+    planned = make_planned()
+    # 6 designs of depth 1 and 6 of depth 3, three times.
+    assert estimate_seconds(spec, records, planned) == pytest.approx(3 * 6 * (0.75 + 1.25))
+    assert estimate_seconds(spec, [], planned) is None
+    assert "is not known" in describe_estimate(None, planned.workers)
+    two = WorkersSpec(processes=2)
+    assert (count_workers(two), count_workers(planned.workers)) == (2, 1)
+    assert describe_estimate(240.0, two) == (
+        "It takes about 4 minutes of a worker's time at the speed of the search, "
+        "or 2 minutes with 2 workers."
+    )
+
+
+def test_confirm_plans_stores_and_trains_nothing_with_plan_only(confirm, home):
+    shown = confirm("--plan-only", "--contexts", 3, "--choices", 4, "--bound", 2).stdout
+    assert "does the best ce_weight depend on depth, as study 'flowers' suggests?" in shown
+    assert "residual no:" in shown
+    assert "each cell has its tuned optimizer, learning_rate, weight_decay." in shown
+    assert "The smallest cost that matters is 2 accuracy points." in shown
+    assert "of a worker's time at the speed of the search" in shown
+    assert "0 of " in shown
+    study = open_study("mine", folder=home)
+    spec = Spec.from_json(study.database.get_study("mine").spec)
+    study.database.close()
+    assert spec.plan.power == 0.8
+    assert spec.plan.bound == 0.02
+    assert f"24 designs x {spec.plan.replicates} replicates = {spec.trials} trainings" in shown
+    again = confirm("--plan-only").stdout
+    assert f"24 designs x {spec.plan.replicates} replicates" in again
+
+
+def test_confirm_trains_and_shows_the_cells_and_then_only_shows_them(confirm, home):
+    result = confirm("--yes", *SMALL)
+    assert "experiment 'mine', which confirms 'flowers'" in result.stderr
+    assert "best" not in result.stderr
+    assert "Mean validation error of 6 trainings, by depth and ce_weight:" in result.stdout
+    again = confirm()
+    assert again.stdout.endswith(result.stdout[result.stdout.index("Study 'mine'") :])
+    assert "starting" not in again.stderr
+    document = json.loads(confirm("--json", "--show").stdout)
+    assert document["finished"] == document["budget"] == 72
+    assert document["best"] is None
+    study = open_study("mine", folder=home)
+    spec = Spec.from_json(study.database.get_study("mine").spec)
+    experiment = read_experiment(spec, study.trials())
+    study.database.close()
+    assert document["cells"]["means"] == experiment.means.tolist()
+    assert np.shape(document["cells"]["means"]) == (2, 2, 3)
+    report = document["report"]
+    assert report["verdict"] in ("interaction", "none", "undecided")
+    assert report["trials"]["completed"] + report["trials"]["diverged"] == 72
+    assert all(0 < level["p_value"] <= 1 for level in report["levels"])
+    assert report["source"]["command"] == "archloss confirm flowers --name mine"
+    assert report["sentences"][0] in " ".join(result.stdout.split())
+    assert report["sentences"][0] in get_note(study.optuna_study()).replace("\\", "")
+    page = (home / "mine" / "report" / "report.html").read_text()
+    assert "stored before its first training" in page
+    assert "Test that differences between choices are the same at every depth" in page
+    by_cell = {get_cell(trial.params): trial.value for trial in study.trials()}
+    for row in list_planned(spec):
+        level, context = spec.plan.levels.index(row["residual"]), row["depth"]
+        place = (
+            level,
+            spec.plan.contexts.index(context),
+            spec.plan.choices.index(row["ce_weight"]),
+            row["replicate"],
+        )
+        assert experiment.values[place] == by_cell[get_cell(row)]
+
+
+def get_cell(params):
+    return tuple(params[name] for name in ("residual", "depth", "ce_weight", "replicate"))
+
+
+def test_an_experiment_pauses_tells_counts_alone_and_goes_on(confirm, home):
+    confirm("--yes", *SMALL, "--minutes", 1e-9, "--pack", 4)
+    for shown in (
+        confirm("--show").stdout,
+        run("status", "mine", "--folder", home).stdout,
+        confirm("--plan-only").stdout,
+    ):
+        assert "when all 72 trainings are done" in shown
+        assert "%" not in shown.partition("Study 'mine'")[2]
+    document = json.loads(run("status", "mine", "--json", "--folder", home).stdout)
+    assert (document["best"], document["best_seen_by_depth"]) == (None, [])
+    assert document["confirms"] == "flowers"
+    assert document["finished"] < 72
+    paused = open_study("mine", folder=home)
+    note = get_note(paused.optuna_study())
+    paused.database.close()
+    assert "There is no answer yet" in note
+    assert "all 72 trainings" in note
+    confirm("--yes", *SMALL, "--pack", 8, "--executor", "inline")
+    assert json.loads(confirm("--show", "--json").stdout)["finished"] == 72
+    rows = json.loads(run("trials", "mine", "--format", "json", "--folder", home).stdout)
+    assert [row["replicate"] for row in rows] == list(np.repeat(np.arange(6), 12))
+    shown = run("show", "mine", 13, "--folder", home).stdout
+    assert "replicate" in shown
+
+
+def test_a_person_at_a_terminal_is_asked_first(confirm, monkeypatch, home):
+    monkeypatch.setattr(confirming, "is_terminal", lambda: True)
+    result = run("confirm", "flowers", "--name", "asked", *SMALL, "--folder", home, input="n\n")
+    assert result.exit_code == 1
+    assert "Store this plan, and train it?" in result.stderr
+    assert "asked" not in run("list", "--folder", home).stdout
+
+
+@pytest.mark.parametrize(
+    ("options", "lines"),
+    [
+        (("--bound", 1), ["--bound: 0.5 in the plan, 1.0 now"]),
+        (("--choices", 5, "--contexts", 4), ["--contexts: 2", "--choices: 3 in the plan, 5 now"]),
+        (("--replicates", 7), ["--replicates: 6 in the plan, 7 now"]),
+        (("--power", 0.9), ["--power: None in the plan, 0.9 now"]),
+        (("--context", "learning_rate"), ["--context: 'depth' in the plan, 'learning_rate' now"]),
+    ],
+)
+def test_another_design_under_the_same_name_is_refused_with_the_difference(confirm, options, lines):
+    confirm("--plan-only", *SMALL)
+    said = confirm(*options, code=2).stderr
+    assert "the plan of experiment 'mine' is stored, and does not change:" in said
+    assert all(line in said for line in lines)
+    assert "--name" in said
+
+
+def test_the_same_number_of_rounded_contexts_is_no_other_design(confirm):
+    confirm("--plan-only", "--contexts", 9, "--choices", 3, "--replicates", 6)
+    confirm("--plan-only", "--contexts", 9, "--choices", 3, "--replicates", 6)
+
+
+def test_confirm_refuses_what_is_no_study_to_confirm(confirm, home):
+    confirm("--plan-only", *SMALL)
+    said = confirm(study="mine", name="deeper", code=2).stderr
+    assert "'mine' is itself an experiment, which confirms 'flowers'" in said
+    assert "archloss confirm flowers --name mine" in said
+    assert "is no experiment" in confirm(study="other", name="flowers", code=2).stderr
+    assert "confirms 'flowers': choose another" in confirm(study="other", code=2).stderr
+    assert "there is no experiment 'none' yet" in confirm("--show", name="none", code=2).stderr
+    said = run("report", "mine", "--folder", home)
+    assert said.exit_code == 2
+    assert "`archloss confirm flowers --name mine` shows it" in said.stderr
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (("--show", "--plan-only"), "leave out one of them"),
+        (("--replicates", 8, "--power", 0.9), "leave out one"),
+        (("--power", 1.5), "--power must lie in (0, 1), but got 1.5"),
+        (("--bound", -1), "--bound must be above 0, but got -1"),
+        (("--choice", "width"), "--choice must name a range of numbers that was searched"),
+        (("--ray-address", "auto", "--executor", "local"), "needs --executor ray"),
+    ],
+)
+def test_confirm_refuses_options_that_say_nothing_sensible(confirm, options, message):
+    said = confirm(*options, name="none", code=2).stderr
+    assert message in " ".join(said.replace("│", " ").split())
+
+
+def test_confirm_refuses_data_that_have_changed_and_says_who_is_at_work(tmp_path):
+    rows = [f"{number % 7},{number % 5},{number % 2}" for number in range(80)]
+    data = tmp_path / "data.csv"
+    data.write_text("\n".join(["a,b,y", *rows]))
+    document = PARENT | {"dataset": str(data), "target": "y", "trials": 60}
+    study = archloss.launch(Spec.model_validate(document), folder=tmp_path)
+    lease = study.database.open_lease(study.database.get_study("flowers").study_id)
+    options = ("confirm", "flowers", *SMALL, "--plan-only", "--folder", tmp_path)
+    result = run(*options)
+    assert result.exit_code == 0, result.stderr
+    assert "'flowers' is still at work" in result.stderr
+    study.database.close_lease(lease)
+    study.database.close()
+    data.write_text("\n".join(["a,b,y", *rows, "9,9,1"]))
+    result = run(*options, "--name", "again")
+    assert result.exit_code == 2
+    assert "the data of study 'flowers' have changed" in result.stderr
+
+
+def test_confirm_refuses_a_study_with_too_few_trials(tmp_path):
+    archloss.launch(Spec.model_validate(PARENT | {"trials": 8}), folder=tmp_path).database.close()
+    result = run("confirm", "flowers", "--folder", tmp_path)
+    assert result.exit_code == 2
+    assert "at least 40 trials must have been trained to the end" in result.stderr
+
+
+def test_launch_does_not_take_an_experiment_for_a_study(confirm, home):
+    confirm("--plan-only", *SMALL)
+    with pytest.raises(StudyDiffersError, match="'flowers', with a plan of its own"):
+        archloss.launch(Spec.model_validate(PARENT | {"name": "mine"}), folder=home)
+
+
+def test_export_of_a_training_has_the_error_of_its_own_split(confirm, home, tmp_path):
+    import torch
+
+    from archloss.spaces.data import load_dataset, split_dataset
+    from archloss.spaces.export import load_network
+
+    confirm("--yes", *SMALL)
+    study = open_study("mine", folder=home)
+    spec, trial = Spec.from_json(study.database.get_study("mine").spec), study.trials()[17]
+    study.database.close()
+    result = run("export", "mine", "--trial", 17, "--output", tmp_path, "--folder", home)
+    assert result.exit_code == 0, result.stderr
+    description = json.loads((tmp_path / "network.json").read_text())
+    assert description["replicate"] == trial.params["replicate"] == 1
+    splits = split_dataset(
+        load_dataset("iris"),
+        validation_fraction=0.2,
+        test_fraction=0.2,
+        seed=spec.make_recipe().find_split_seed(1),
+    )
+    with torch.no_grad():
+        guesses = load_network(tmp_path)(torch.from_numpy(splits.x_validation.astype(np.float32)))
+    error = float(np.mean(guesses.argmax(dim=1).numpy() != splits.y_validation))
+    assert error == pytest.approx(trial.value, abs=1e-6)
+    first = description["inputs"][0]
+    assert first["mean"] == pytest.approx(splits.encoder.mean[0])
