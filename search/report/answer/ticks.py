@@ -19,8 +19,12 @@ def list_ticks(axis: Numeric, low: float, high: float) -> list[float]:
 
     >>> list_ticks(Numeric(name="depth", low=0, high=32, log=True, whole=True), 0.0, 32.0)
     [0.0, 1.0, 2.0, 4.0, 8.0, 16.0, 32.0]
+    >>> list_ticks(Numeric(name="depth", low=1, high=24, steps=(1.0, 2.0, 6.0, 24.0)), 1.0, 24.0)
+    [1.0, 2.0, 6.0, 24.0]
     """
-    if not axis.log:
+    if axis.steps:
+        ticks = list(axis.steps)
+    elif not axis.log:
         found = MaxNLocator(5, integer=axis.whole, steps=[1, 2, 2.5, 5, 10]).tick_values(low, high)
         ticks = [float(tick) for tick in found]
     elif axis.whole:
