@@ -160,7 +160,7 @@ def test_trials_that_cannot_answer_are_refused_with_the_reason(write, tmp_path, 
 
 
 def test_the_example_answers_at_the_values_of_its_grid(tmp_path):
-    result = run("--example", "--json")
+    result = run("--example", "--json", "-o", tmp_path / "made")
     assert result.exit_code == 0, result.stderr
     document = json.loads(result.stdout)
     assert document["trials"]["completed"] == 8424
