@@ -16,11 +16,11 @@ from archloss.spaces.metrics import classification_metrics
 from archloss.spaces.optimizers import OPTIMIZERS, clip_gradients
 from archloss.spaces.pack import METRICS, Member, State
 from archloss.spaces.parameters import FlatParameters, initial_vector
-from archloss.spaces.shape import Shape
 from archloss.spaces.recipe import Recipe
 from archloss.spaces.resident import Part, ResidentData
 from archloss.spaces.residual_mlp import PackedResidualMLP
 from archloss.spaces.seeds import Stream, epoch_order, make_generator
+from archloss.spaces.shape import Shape
 
 
 class Chunk:
