@@ -67,11 +67,20 @@ class LevelAnswer:
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
+class Fitted:
+    """The surface that an answer was read off, and the trials that it was fitted to."""
+
+    surface: Surface
+    trials: Trials
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
 class Answer:
     """Does the best choice depend on the context? `bound` is the smallest cost that matters.
 
     `more_trials` is about how many more would decide; None where the verdict is out, infinite
-    where it is too near the bound to say.
+    where it is too near the bound to say. `fitted` is what it was read off; None where the
+    answer was made by hand.
     """
 
     context: str
@@ -88,6 +97,7 @@ class Answer:
     pruned: int
     sampler: str | None
     caveats: tuple[str, ...] = field(default=())
+    fitted: Fitted | None = field(default=None, repr=False)
 
 
 def answer(trials: Trials, *, bound: float, seed: int = 0) -> Answer:
@@ -136,6 +146,7 @@ def answer(trials: Trials, *, bound: float, seed: int = 0) -> Answer:
         pruned=trials.count(Kind.PRUNED),
         sampler=trials.sampler,
         caveats=(*left_out, *_find_caveats(trials, surface)),
+        fitted=Fitted(surface=surface, trials=trials),
     )
 
 

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from archloss.search.analysis.answer import AnalysisError, answer
+from archloss.search.analysis.evidence import find_evidence
 from archloss.search.analysis.example import (
     EXAMPLE_AXES,
     EXAMPLE_DATA,
@@ -19,6 +20,7 @@ from archloss.search.analysis.tables import Columns, read_table
 from archloss.search.cli.studies import Opened, open_study
 from archloss.search.report import REPORT_FOLDER
 from archloss.search.report.answer.findings import Findings, Source
+from archloss.search.report.answer.gathering import StudyTrials, gather_evidence
 from archloss.search.report.answer.measure import (
     DEFAULT_DIFFERENCE,
     DEFAULT_POINTS,
@@ -39,13 +41,19 @@ def ask_study(options: "ReportOptions") -> tuple[Findings, Path]:
     """Return what a study's trials say, and where its report belongs."""
     assert options.study is not None
     with open_study(options.study, storage=options.storage, folder=options.folder) as opened:
+        spec, measure = opened.spec, make_study_measure(opened.spec.objective)
         records = opened.read_trials()
-        trials = make_trials(opened.spec, records, _make_question(options))
+        trials = make_trials(spec, records, _make_question(options))
         notes = _describe_state(opened, sum(record.state == "RUNNING" for record in records))
-    spec, measure = opened.spec, make_study_measure(opened.spec.objective)
-    default = DEFAULT_POINTS if measure.is_error_rate else DEFAULT_DIFFERENCE
+        default = DEFAULT_POINTS if measure.is_error_rate else DEFAULT_DIFFERENCE
+        found = answer(trials, bound=(options.bound or default) / measure.factor)
+        evidence = gather_evidence(
+            found.fitted,
+            StudyTrials(database=opened.database, record=opened.record, spec=spec, trials=records),
+        )
     findings = Findings(
-        answer=answer(trials, bound=(options.bound or default) / measure.factor),
+        answer=found,
+        evidence=evidence,
         trials=trials,
         measure=measure,
         source=Source(
@@ -75,8 +83,10 @@ def ask_table(options: "ReportOptions") -> tuple[Findings, Path]:
             f"--bound must say which difference of {measure.label!r} matters, because it is no "
             "error rate: give it in the column's own units, or say --unit percent or fraction"
         )
+    found = answer(trials, bound=(options.bound or DEFAULT_POINTS) / measure.factor)
     findings = Findings(
-        answer=answer(trials, bound=(options.bound or DEFAULT_POINTS) / measure.factor),
+        answer=found,
+        evidence=find_evidence(found.fitted),
         trials=trials,
         measure=measure,
         source=Source(
