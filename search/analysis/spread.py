@@ -13,7 +13,7 @@ from typing import Literal
 
 import numpy as np
 import numpy.typing as npt
-from scipy.stats import chi2
+from scipy.special import chdtri
 
 from archloss.search.analysis.answer import Fitted
 from archloss.search.analysis.axes import Array, Category, Numeric
@@ -80,7 +80,7 @@ def pool(replicates: Sequence[Replicates]) -> Interval:
     free = sum(len(one.values) - 1 for one in replicates)
     squares = sum(float(((one.values - one.values.mean()) ** 2).sum()) for one in replicates)
     tail = (1 - LEVEL) / 2
-    low, high = np.sqrt(squares / chi2.ppf([1 - tail, tail], free))
+    low, high = np.sqrt(squares / chdtri(free, np.array([tail, 1 - tail])))
     return Interval(estimate=float(np.sqrt(squares / free)), low=float(low), high=float(high))
 
 

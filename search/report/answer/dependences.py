@@ -18,21 +18,33 @@ from archloss.search.report.answer.ticks import encode, list_ticks
 from archloss.search.report.wording import format_setting
 
 _COLUMNS = 3
-_MOST_TICKS = 5
+_MOST_TICKS = 6
 _MOST_LETTERS = 24
 _ROOM = 0.06
+_LEFT, _RIGHT, _TOP, _BOTTOM, _BETWEEN = 0.72, 0.2, 0.1, 0.56, 0.3
+"""Inches around and between panels."""
 
 
 def draw_dependence(
     findings: Findings, shown: Sequence[Dependence], *, width: float, height: float
 ) -> Figure:
-    """Return a panel for each axis, on one scale; sizes of a panel in inches."""
+    """Return a panel for each axis, on one scale; sizes of one in inches."""
     columns = min(_COLUMNS, len(shown))
     rows = math.ceil(len(shown) / columns)
     with use_style():
-        figure = Figure(figsize=(width * columns, height * rows), layout="constrained")
+        whole_width, whole_height = _LEFT + width * columns, height * rows
+        figure = Figure(figsize=(whole_width, whole_height))
         FigureCanvasAgg(figure)
         panels = figure.subplots(rows, columns, sharey=True, squeeze=False).ravel()
+        # Margins that are known make a layout needless, which takes as long as all the drawing.
+        figure.subplots_adjust(
+            left=_LEFT / whole_width,
+            right=1 - _RIGHT / whole_width,
+            top=1 - _TOP / whole_height,
+            bottom=_BOTTOM / whole_height,
+            wspace=_BETWEEN / (width - _BETWEEN),
+            hspace=(_BOTTOM + _TOP) / (height - _BOTTOM - _TOP),
+        )
         for panel in panels[len(shown) :]:
             panel.set_visible(False)
         for place, (panel, one) in enumerate(zip(panels, shown, strict=False)):
@@ -78,6 +90,7 @@ def _draw_panel(panel: Axes, one: Dependence) -> None:
     panel.grid(color=GRID, linewidth=0.8)
     panel.set_axisbelow(True)
     panel.spines[["top", "right"]].set_visible(False)
+    panel.tick_params(axis="x", labelsize=8.5)
     panel.set_xlabel(one.axis.name)
     if isinstance(one.axis, Numeric):
         _draw_numbers(panel, one.axis, one)
@@ -88,8 +101,9 @@ def _draw_panel(panel: Axes, one: Dependence) -> None:
 def _draw_numbers(panel: Axes, axis: Numeric, one: Dependence) -> None:
     across = [encode(axis, float(value)) for value in one.values]
     panel.fill_between(across, one.low, one.high, color=HUES[0], alpha=0.2, linewidth=0)
-    panel.plot(across, one.mean, color=HUES[0], linewidth=2.0)
-    ticks = list_ticks(axis, axis.low, axis.high)
+    marker = "o" if axis.steps else ""
+    panel.plot(across, one.mean, color=HUES[0], linewidth=2.0, marker=marker, markersize=4)
+    ticks = list(axis.steps) or list_ticks(axis, axis.low, axis.high)
     ticks = ticks[:: math.ceil(len(ticks) / _MOST_TICKS)]
     panel.set_xticks([encode(axis, tick) for tick in ticks], format_ticks(ticks))
     panel.set_xlim(-0.03, 1.03)

@@ -22,8 +22,9 @@ _LABELS: dict[Cost, str] = {"parameters": "parameters", "flops": "FLOPs per exam
 _SPREAD_FOR_LOG = 4.0
 _MOST_VECTOR_DOTS = 1500
 _ROOM = 1.15
-_WIDE = 30.0
 _STEPS = (1.0, 2.0, 5.0)
+_TICKS = {30.0: _STEPS, 1000.0: (1.0, 3.0), np.inf: (1.0,)}
+"""Ticks of a decade, by the ratio below which the largest is to the smallest."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -104,7 +105,7 @@ def _draw_panel(panel: Axes, front: Front, cost: Cost) -> None:
         markerfacecolor=PAPER,
         markeredgecolor=MUTED,
         markeredgewidth=0.6,
-        alpha=0.7,
+        alpha=0.55,
         label="trial",
         rasterized=len(costs) > _MOST_VECTOR_DOTS,
     )
@@ -133,7 +134,7 @@ def _scale_costs(panel: Axes, low: int, high: int) -> None:
     """Make x logarithmic, with a few round ticks."""
     panel.set_xscale("log")
     panel.set_xlim(low / _ROOM, high * _ROOM)
-    steps = _STEPS if high / low < _WIDE else _STEPS[:1]
+    steps = next(steps for ratio, steps in _TICKS.items() if high / low < ratio)
     decades = 10.0 ** np.arange(np.floor(np.log10(low)), np.ceil(np.log10(high)) + 1)
     ticks = [float(step * decade) for decade in decades for step in steps]
     inside = [tick for tick in ticks if low / _ROOM <= tick <= high * _ROOM]

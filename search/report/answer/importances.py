@@ -11,6 +11,8 @@ from archloss.search.report.answer.figures import GRID, HUES, INK, use_style
 from archloss.search.report.answer.findings import Findings
 
 _MOST = 9
+_SMALLEST = 0.005
+"""A term whose interval ends below that is shown only where it is asked about."""
 _ORDERS = {1: (HUES[0], "one axis"), 2: (HUES[1], "two axes"), 3: (HUES[2], "three axes")}
 _TIMES = " \N{MULTIPLICATION SIGN} "
 
@@ -33,12 +35,12 @@ def choose_terms(findings: Findings, importance: Importance) -> list[Share]:
     """Return the largest terms, and those of the question's own interaction, the largest first."""
     answer = findings.answer
     asked = {answer.context, answer.choice}
-    kept = [
+    return [
         share
         for place, share in enumerate(importance.terms)
-        if place < _MOST or asked <= set(share.axes) <= asked | {answer.by}
+        if (place < _MOST and share.share.high >= _SMALLEST)
+        or asked <= set(share.axes) <= asked | {answer.by}
     ]
-    return kept
 
 
 def list_shares(findings: Findings, importance: Importance) -> list[ShareRow]:
@@ -83,6 +85,7 @@ def draw_importance(findings: Findings, importance: Importance, *, width: float)
             )
             told.add(order)
             axis.hlines(place, share.share.low, share.share.high, color=INK, linewidth=1.4)
+            axis.plot(share.share.estimate, place, "o", color=INK, markersize=2.6, clip_on=False)
         axis.set_yticks(range(len(shown)), [name_term(share) for share in shown])
         axis.tick_params(axis="y", length=0)
         axis.set_xlim(left=0)
@@ -90,7 +93,8 @@ def draw_importance(findings: Findings, importance: Importance, *, width: float)
         axis.xaxis.set_major_formatter(FuncFormatter(lambda share, _: f"{100 * share:g}%"))
         axis.set_xlabel("share of the surface's variance")
         axis.spines[["top", "right", "left"]].set_visible(False)
-        figure.legend(loc="outside upper left", ncols=3, frameon=False)
+        handles, labels = axis.get_legend_handles_labels()
+        figure.legend(handles[::-1], labels[::-1], loc="outside upper left", ncols=3, frameon=False)
         return figure
 
 

@@ -22,6 +22,13 @@ _FONTS = re.compile(r"(font(?:-family)?: [^;\"']*?)'?DejaVu Sans'?[^;\"]*")
 _OPENING = re.compile(r"<svg[^>]*?viewBox=\"([^\"]+)\"[^>]*>", re.DOTALL)
 
 
+def make_both(figure: Figure) -> tuple[bytes, bytes]:
+    """Return the figure as PNG and SVG, laid out once."""
+    picture = make_png(figure)
+    figure.set_layout_engine("none")
+    return picture, make_svg(figure)
+
+
 def make_png(figure: Figure) -> bytes:
     """Return the figure as a PNG for print."""
     buffer = io.BytesIO()
