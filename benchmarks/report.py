@@ -24,7 +24,6 @@ from archloss.storage.database import Database
 from archloss.storage.records import Curve, TrialStart, TrialTell
 
 EPOCHS, REPLICATES, BLOCK = 20, 2, 500
-RUNGS = (2, 6, 20)
 TESTS = ("error", "nll", "brier", "ece")
 GUESSING = 0.9
 
@@ -66,7 +65,7 @@ def get_error(params):
     return 0.04 + plain + 0.05 * (params["ce_weight"] - 0.2 - 0.6 * depth) ** 2 + 0.06 * rate**2
 
 
-def make_tell(handle, params, random):
+def make_tell(handle, params, rungs, random):
     """Return what is told of a trial whose training fell towards its error."""
     error = get_error(params)
     if random.random() < 0.1 * error:
@@ -74,7 +73,7 @@ def make_tell(handle, params, random):
             trial_id=handle.trial_id, state="COMPLETE", value=GUESSING, outcome=Outcome.DIVERGED
         )
     pruned = random.random() < 0.2
-    epochs = RUNGS[0] if pruned else EPOCHS
+    epochs = rungs[0] if pruned else EPOCHS
     fall = 1 + 3 * np.exp(-np.arange(epochs) / 3)
     runs = error * fall * np.exp(0.08 * random.standard_normal((REPLICATES, epochs)))
     runs = np.minimum(runs, GUESSING)
@@ -84,7 +83,7 @@ def make_tell(handle, params, random):
         for metric in METRICS
     )
     value = float(runs[:, -1].mean())
-    intermediate = {rung: float(runs[:, rung - 1].mean()) for rung in RUNGS[:-1] if rung <= epochs}
+    intermediate = {rung: float(runs[:, rung - 1].mean()) for rung in rungs[:-1] if rung <= epochs}
     if pruned:
         return TrialTell(
             trial_id=handle.trial_id,
@@ -98,7 +97,7 @@ def make_tell(handle, params, random):
         state="COMPLETE",
         value=value,
         outcome=Outcome.COMPLETED,
-        intermediate=intermediate | {EPOCHS: value},
+        intermediate=intermediate,
         curves=curves,
         test={replicate: dict.fromkeys(TESTS, 1.1 * value) for replicate in range(REPLICATES)},
     )
@@ -116,12 +115,14 @@ def fill(database, trials):
     )
     lease = database.open_lease(study.study_id)
     distributions = to_distributions(spec.dimensions())
+    rungs = spec.search.list_rungs(EPOCHS)
     for first in range(0, trials, BLOCK):
         params = [draw_params(distributions, random) for _ in range(min(BLOCK, trials - first))]
         starts = [TrialStart(params=one, distributions=distributions) for one in params]
         handles = database.start_trials(study.study_id, lease, starts, budget=None)
         tells = [
-            make_tell(handle, one, random) for handle, one in zip(handles, params, strict=True)
+            make_tell(handle, one, rungs, random)
+            for handle, one in zip(handles, params, strict=True)
         ]
         database.tell(lease, tells, keep_weights=0)
     database.close_lease(lease)

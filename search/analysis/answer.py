@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
+from threadpoolctl import threadpool_limits
 
 from archloss.search.analysis.axes import Array, Axis, Category, Numeric
 from archloss.search.analysis.profile import Profile, draw_profile
@@ -110,8 +111,10 @@ def answer(trials: Trials, *, bound: float, seed: int = 0) -> Answer:
     check_trials(trials)
     names, trials, left_out = _leave_out_levels(trials)
     random = np.random.default_rng(seed)
-    surface = fit_surface(trials, random=random)
-    profile = profile_surface(trials, surface)
+    # On a busy machine threads wait for each other longer than these small products take.
+    with threadpool_limits(limits=1, user_api="blas"):
+        surface = fit_surface(trials, random=random)
+        profile = profile_surface(trials, surface)
     axis, choice_axis = _get_question(trials)
     contexts, choices = axis.decode(profile.contexts), choice_axis.decode(profile.choices)
     costs = [estimate_cost(profile.draws[:, level]) for level in range(len(names))]

@@ -16,7 +16,7 @@ class Selection:
     """The best of `trials` that completed: what it reached, and what is expected of its design.
 
     `luck` is the expected objective less the one that it reached. `test` is its objective on the
-    test split, and `shift` by how much that is above validation on average over trials; None where
+    test split, and `shift` by how much that is above validation in the median of trials; None where
     they are not known. `number` is its number in the study, None for a table.
     """
 

@@ -4,6 +4,9 @@ from dataclasses import dataclass
 
 from archloss.search.report.answer.findings import Findings
 
+_LITTLE = 0.2
+"""With less of the variance explained, the surface's own shares may be those of noise."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class Captions:
@@ -46,10 +49,15 @@ def _say_explained(findings: Findings) -> str:
     importance = findings.evidence.importance
     assert importance is not None
     share = importance.explained
-    return (
+    text = (
         f" The surface explains {100 * share.estimate:.0f}% ({100 * share.low:.0f} to "
         f"{100 * share.high:.0f}) of what trials vary by over the search; the rest is noise."
     )
+    if share.low < _LITTLE:
+        text += (
+            " That is little, or not known to be more: what shares so small a surface is a guess."
+        )
+    return text
 
 
 def _say_curves(findings: Findings) -> str:

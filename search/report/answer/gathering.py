@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from statistics import fmean
+from statistics import fmean, median
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -196,7 +196,7 @@ def _make_curves(
 def _read_tests(
     fitted: Fitted, study: StudyTrials, ids: Mapping[int, int]
 ) -> tuple[float | None, float | None]:
-    """Return the best trial's objective on the test split, and by how much tests are above."""
+    """Return the best trial's objective on the test split, and how far tests are above, mostly."""
     trials = fitted.trials
     assert trials.numbers is not None
     metric = study.spec.objective.removeprefix(_VALIDATION)
@@ -210,4 +210,4 @@ def _read_tests(
     }
     gaps = [value - float(trials.values[index]) for index, value in tests.items() if index != best]
     finite = [gap for gap in gaps if np.isfinite(gap)]
-    return tests.get(best), fmean(finite) if finite else None
+    return tests.get(best), median(finite) if finite else None

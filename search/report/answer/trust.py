@@ -43,30 +43,29 @@ def say_spread(findings: Findings, spread: SeedSpread) -> str:
 
 def say_selection(findings: Findings, selection: Selection) -> str:
     """Say what the best trial reached, and how much of that is luck."""
-    measure = findings.measure
+    measure, luck = findings.measure, selection.luck
     name = "The best trial" if selection.number is None else f"The best trial, {selection.number},"
     reached = f"{name} reached {measure.format_value(selection.value)}"
     if selection.test is not None:
         reached += f" in validation and {measure.format_value(selection.test)} on the test split"
         if selection.shift is not None:
-            reached += f" ({_say_shift(findings, selection.shift)})"
+            reached += f", {_say_shift(findings, selection.shift)}"
     expected = (
-        f"; the surface expects {measure.format_value(selection.expected.estimate)} "
+        f"The surface expects {measure.format_value(selection.expected.estimate)} "
         f"({measure.format_range(selection.expected)}) of its design"
     )
-    luck = selection.luck
     if luck.low > 0:
         size = _say_difference(findings, luck.estimate)
         between = _say_range(findings, luck.low, luck.high)
-        conclusion = f", so that about {size} ({between}) of it are the luck of the best"
+        luckily = f"about {size} ({between}) are the luck of being"
     else:
-        conclusion = ", so that no luck shows in it"
-    return f"{reached}{expected}{conclusion} of {selection.trials:,} trials."
+        luckily = "no luck with its seed shows, though it is"
+    return f"{reached}. {expected}: {luckily} the best of {selection.trials:,} trials."
 
 
 def _say_shift(findings: Findings, shift: float) -> str:
-    side = "above" if shift >= 0 else "below"
-    return f"which is on average {_say_difference(findings, abs(shift))} {side} validation"
+    side = "higher" if shift >= 0 else "lower"
+    return f"where a typical trial is {_say_difference(findings, abs(shift))} {side}"
 
 
 def _say_difference(findings: Findings, difference: float) -> str:
