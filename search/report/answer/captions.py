@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 from archloss.search.report.answer.findings import Findings
 
-_LITTLE = 0.2
+_LITTLE = 0.15
 """With less of the variance explained, the surface's own shares may be those of noise."""
 
 
@@ -26,7 +26,7 @@ def make_captions(findings: Findings) -> Captions:
     explained = "" if importance is None else _say_explained(findings)
     return Captions(
         importance=(
-            f"How much of the surface's variance over the whole search each axis makes alone, and "
+            "How much of the surface's variance over the whole search each axis makes alone, and "
             f"several make together, in {scale} of trials that do not diverge. Lines are 95% "
             f"intervals.{explained} A share says how much moves, not where the lowest {label} is: "
             f"{answer.context} and {answer.choice} may share little and yet move the best "
@@ -54,9 +54,7 @@ def _say_explained(findings: Findings) -> str:
         f"{100 * share.high:.0f}) of what trials vary by over the search; the rest is noise."
     )
     if share.low < _LITTLE:
-        text += (
-            " That is little, or not known to be more: what shares so small a surface is a guess."
-        )
+        text += " That is little, or not known to be more: its shares are a guess."
     return text
 
 
