@@ -41,12 +41,14 @@ class SeedSpread:
     """Standard deviations of the objective, over all trials and by part of the search.
 
     `kind` says what of: "replicates" of one design, of which there are `designs`, or "surface",
-    what is left of trials beside it.
+    what is left of trials beside it. `better` is between the replicates of the better half of
+    designs, None for a surface: what hardly trains moves most, and matters least.
     """
 
     kind: Literal["replicates", "surface"]
     designs: int
     whole: Interval
+    better: Interval | None
     strata: tuple[StratumSpread, ...]
 
 
@@ -70,8 +72,13 @@ def find_spread(fitted: Fitted, replicates: Sequence[Replicates]) -> SeedSpread 
         inside = [one for one, label in zip(replicates, labels, strict=True) if label == stratum]
         if sum(len(one.values) - 1 for one in inside) >= _FEWEST_FREE:
             parts.append(_describe(fitted, int(stratum), pool(inside)))
+    ordered = sorted(replicates, key=lambda one: float(one.values.mean()))
     return SeedSpread(
-        kind="replicates", designs=len(replicates), whole=pool(replicates), strata=tuple(parts)
+        kind="replicates",
+        designs=len(replicates),
+        whole=pool(replicates),
+        better=pool(ordered[: (len(ordered) + 1) // 2]),
+        strata=tuple(parts),
     )
 
 
@@ -113,6 +120,7 @@ def _read_noise(fitted: Fitted) -> SeedSpread:
         kind="surface",
         designs=len(values),
         whole=make_interval(np.sqrt(draws**2 @ weights)),
+        better=None,
         strata=tuple(
             _describe(fitted, int(one), make_interval(draws[:, column]))
             for column, one in enumerate(known)

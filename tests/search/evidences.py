@@ -81,6 +81,7 @@ def make_spread(level, kind="replicates"):
         kind=kind,
         designs=150,
         whole=Interval(estimate=0.007, low=0.006, high=0.008),
+        better=make(1.0, 1.0, 0.003).deviation if kind == "replicates" else None,
         strata=(make(1.0, 2.0, 0.004), make(4.0, 8.0, 0.006), make(16.0, 32.0, 0.011)),
     )
 

@@ -150,12 +150,13 @@ def test_replicates_say_how_far_a_seed_moves_the_objective(known):
     random = np.random.default_rng(3)
     deviations = np.where(known.trials.points[:, 0] > 0.5, 0.4, 0.1)
     replicates = [
-        Replicates(point=point, values=deviation * random.standard_normal(2))
+        Replicates(point=point, values=10 * deviation + deviation * random.standard_normal(2))
         for point, deviation in zip(known.trials.points, deviations, strict=True)
     ]
     found = find_spread(known, replicates)
     assert (found.kind, found.designs) == ("replicates", 600)
     assert found.whole.low < np.sqrt((deviations**2).mean()) < found.whole.high
+    assert found.better.estimate == pytest.approx(0.1, rel=0.2)  # the shallow ones are better
     assert {stratum.level for stratum in found.strata} == {"relu", "gelu", "tanh"}
     for stratum in found.strata:
         if stratum.high < 5:

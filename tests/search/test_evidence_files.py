@@ -191,6 +191,7 @@ def test_the_document_has_every_number(folder, findings):
     assert [level["level"] for level in curves["levels"]] == [False, True]
     assert len(curves["levels"][0]["median"]) == len(curves["best"]["values"]) == EPOCHS
     assert document["seed_spread"]["deviation"]["estimate"] == 0.007
+    assert document["seed_spread"]["better_half"]["estimate"] == 0.003
     assert document["seed_spread"]["parts"][2]["high"] == 32.0
     assert document["selection"]["test_above_validation"] == -0.0013
     assert "Something <is> missing." in document["caveats"]
@@ -219,9 +220,9 @@ def test_spread_says_which_of_the_two_it_is(findings):
     said = say_spread(findings, make_spread(True))
     assert said == (
         "Training the same design again with another seed moves its validation error by about "
-        "0.70 points (0.60 to 0.80): the standard deviation between the replicates of 150 designs. "
-        "It is least in residual networks, depth 1 to 2, 0.40 points, and most in residual "
-        "networks, depth 16 to 32, 1.10 points."
+        "0.70 points (0.60 to 0.80): the standard deviation between the replicates of 150 designs, "
+        "0.30 points in the better half of them. It is least in residual networks, depth 1 to 2, "
+        "0.40 points, and most in residual networks, depth 16 to 32, 1.10 points."
     )
     assert say_spread(findings, make_spread(True, kind="surface")).startswith(
         "Trials lie about 0.70 points (0.60 to 0.80) off the surface: a guess from the model"

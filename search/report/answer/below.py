@@ -95,6 +95,7 @@ def _write_spread(spread: SeedSpread) -> dict[str, object]:
         "kind": spread.kind,
         "designs": spread.designs,
         "deviation": asdict(spread.whole),
+        "better_half": spread.better and asdict(spread.better),
         "parts": [
             {
                 "low": stratum.low,

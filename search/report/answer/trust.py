@@ -24,7 +24,7 @@ def say_spread(findings: Findings, spread: SeedSpread) -> str:
         text = (
             f"Training the same design again with another seed moves its {label} by about {size} "
             f"({between}): the standard deviation between the replicates of {spread.designs:,} "
-            "designs"
+            f"designs{_say_better(findings, spread)}"
         )
     else:
         text = (
@@ -39,6 +39,12 @@ def say_spread(findings: Findings, spread: SeedSpread) -> str:
         f"{_say_difference(findings, least.deviation.estimate)}, and most "
         f"{_place(findings, most)}, {_say_difference(findings, most.deviation.estimate)}."
     )
+
+
+def _say_better(findings: Findings, spread: SeedSpread) -> str:
+    if spread.better is None:
+        return ""
+    return f", {_say_difference(findings, spread.better.estimate)} in the better half of them"
 
 
 def say_selection(findings: Findings, selection: Selection) -> str:
