@@ -7,6 +7,7 @@ fifth of its trials pruned and some diverged, on the digits. Nothing is trained.
 """
 
 import argparse
+import resource
 import subprocess
 import sys
 import tempfile
@@ -129,6 +130,12 @@ def fill(database, trials):
     return spec.name
 
 
+def measure_children():
+    """Return the processor time of all programs that have run so far, in seconds."""
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return used.ru_utime + used.ru_stime
+
+
 def main():
     """Time the command on studies of each size."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
@@ -145,15 +152,16 @@ def main():
             "| trials | seconds, median | lowest to highest | report.html, kB |\n|---|---|---|---|"
         )
         for trials, name in names:
-            seconds = []
+            seconds, processor = [], []
             for _ in range(options.rounds):
-                begun = time.perf_counter()
+                begun, used = time.perf_counter(), measure_children()
                 subprocess.run([*command, name], check=True, stdout=subprocess.DEVNULL)
                 seconds.append(time.perf_counter() - begun)
+                processor.append(measure_children() - used)
             page = (Path(folder) / name / "report" / "report.html").stat().st_size
             print(
                 f"| {trials:,} | {np.median(seconds):.1f} | {min(seconds):.1f} to "
-                f"{max(seconds):.1f} | {page / 1000:,.0f} |",
+                f"{max(seconds):.1f} | {np.median(processor):.1f} | {page / 1000:,.0f} |",
                 flush=True,
             )
 

@@ -15,7 +15,7 @@ from archloss.search.report.answer.markdown import make_markdown
 from archloss.search.report.answer.page import make_page
 from archloss.search.report.answer.plots import draw_files
 from archloss.search.report.answer.surfaces import draw_surface
-from archloss.search.report.answer.vector import make_both
+from archloss.search.report.answer.vector import make_png, make_svg
 from archloss.spaces.errors import ArchlossError
 
 _BEST = {"width": 6.4, "height": 4.2}
@@ -57,7 +57,7 @@ def make_files(findings: Findings) -> dict[str, bytes]:
         "report.html": make_page(findings).encode(),
     }
     for stem, figure in {"best-mix": best, "surface": surface, **draw_files(findings)}.items():
-        made[f"{stem}.png"], made[f"{stem}.svg"] = make_both(figure)
+        made |= {f"{stem}.png": make_png(figure), f"{stem}.svg": make_svg(figure)}
     return {name: made[name] for name in REPORT_FILES if name in made}
 
 
