@@ -28,11 +28,12 @@ from archloss.spaces.metrics import classification_metrics
 from archloss.spaces.network import ResidualMLP, load_vector
 from archloss.spaces.pack import Member, Pack, PackSizeQuestion
 from archloss.spaces.packsize import measure_pack_size
-from archloss.spaces.parameters import Shape, initial_vector
+from archloss.spaces.parameters import initial_vector
 from archloss.spaces.recipe import Recipe
 from archloss.spaces.resident import ResidentData, load_resident
 from archloss.spaces.schedules import schedule_factor
 from archloss.spaces.seeds import epoch_order
+from archloss.spaces.shape import Shape
 from archloss.spaces.training import train_pack
 
 PROCESSES = 2

@@ -7,18 +7,23 @@ from types import MappingProxyType
 from archloss.spaces.design import Design
 from archloss.spaces.dimensions import Choice, Dimension, Float, Integer, Value
 from archloss.spaces.errors import SpaceError
+from archloss.spaces.shape import DataWidths, Shape, Size
 
 _KNOWN = frozenset(field.name for field in fields(Design))
 
 
 @dataclass(frozen=True, kw_only=True)
 class SpaceInfo:
-    """A space: its dimensions as they stand when a study file says nothing, and its designs."""
+    """A space: its dimensions as they stand when a study file says nothing, and its designs.
+
+    `find_size` says how large a design's network is on data of these widths.
+    """
 
     name: str
     description: str
     dimensions: Mapping[str, Dimension]
     make_design: Callable[[Mapping[str, Value]], Design]
+    find_size: Callable[[Design, DataWidths], Size]
 
 
 def make_residual_mlp_design(values: Mapping[str, Value]) -> Design:
@@ -27,6 +32,12 @@ def make_residual_mlp_design(values: Mapping[str, Value]) -> Design:
     if unknown:
         raise SpaceError(f"a residual-mlp design has no {unknown[0]!r}; it has {sorted(_KNOWN)}")
     return Design(**values)  # type: ignore[arg-type]  # the spec has checked every value's type
+
+
+def find_residual_mlp_size(design: Design, widths: DataWidths) -> Size:
+    """Return how large a residual MLP is; residual connections cost nothing."""
+    shape = Shape(features=widths.features, classes=widths.classes, width=design.width)
+    return Size(parameters=shape.count(design.depth), flops=shape.count_flops(design.depth))
 
 
 RESIDUAL_MLP = SpaceInfo(
@@ -53,6 +64,7 @@ RESIDUAL_MLP = SpaceInfo(
         }
     ),
     make_design=make_residual_mlp_design,
+    find_size=find_residual_mlp_size,
 )
 
 SPACES: Mapping[str, SpaceInfo] = MappingProxyType({RESIDUAL_MLP.name: RESIDUAL_MLP})

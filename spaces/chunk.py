@@ -15,11 +15,12 @@ from archloss.spaces.losses import Mix, mixed_loss, mse_scale
 from archloss.spaces.metrics import classification_metrics
 from archloss.spaces.optimizers import OPTIMIZERS, clip_gradients
 from archloss.spaces.pack import METRICS, Member, State
-from archloss.spaces.parameters import FlatParameters, Shape, initial_vector
+from archloss.spaces.parameters import FlatParameters, initial_vector
 from archloss.spaces.recipe import Recipe
 from archloss.spaces.resident import Part, ResidentData
 from archloss.spaces.residual_mlp import PackedResidualMLP
 from archloss.spaces.seeds import Stream, epoch_order, make_generator
+from archloss.spaces.shape import Shape
 
 
 class Chunk:

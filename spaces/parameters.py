@@ -9,37 +9,17 @@ network's vector has the shapes of a deeper one's beginning.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from itertools import accumulate
 
 import torch
 
 from archloss.spaces.design import Activation
 from archloss.spaces.seeds import Stream, make_generator
+from archloss.spaces.shape import Shape
 
 # The variance of a unit's input is kept by N(0, gain^2 / fan_in) (He et al., arXiv 1502.01852);
 # tanh's 5/3 is torch.nn.init's.
 GAINS: dict[Activation, float] = {"relu": 2**0.5, "gelu": 2**0.5, "silu": 2**0.5, "tanh": 5 / 3}
-
-
-@dataclass(frozen=True, kw_only=True)
-class Shape:
-    """The sizes that K networks share."""
-
-    features: int
-    classes: int
-    width: int
-
-    def tensor_shapes(self, depth: int) -> tuple[tuple[int, ...], ...]:
-        """Return the shapes of one network's tensors, in the order of its flat vector."""
-        outer = ((self.width, self.features), (self.width,), (self.classes, self.width))
-        block = ((self.width, self.width), (self.width,))
-        return (*outer, (self.classes,), *(block * depth))
-
-    def count(self, depth: int) -> int:
-        """Return P, one network's number of parameters."""
-        outer = self.width * (self.features + 1) + self.classes * (self.width + 1)
-        return outer + depth * self.width * (self.width + 1)
 
 
 class FlatParameters:

@@ -17,7 +17,8 @@ import torch
 
 from archloss.spaces.design import Design
 from archloss.spaces.layers import ACTIVATIONS, normalise, normalise_backward
-from archloss.spaces.parameters import FlatParameters, Shape
+from archloss.spaces.parameters import FlatParameters
+from archloss.spaces.shape import Shape
 
 
 @dataclass(kw_only=True, eq=False)

@@ -8,7 +8,7 @@ import optuna
 import sqlalchemy as sa
 from optuna.storages import BaseStorage, RDBStorage
 
-from archloss.storage import leases, results, sharing, tables
+from archloss.storage import leases, metrics, results, sharing, tables
 from archloss.storage.access import RECONNECT_S, Access, Change
 from archloss.storage.assembly import (
     check_tell,
@@ -322,7 +322,7 @@ class Database:
     def read_curves(self, study_id: int, number: int) -> list[Curve]:
         """Return every metric of every replicate of a trial, at every epoch."""
         return self._access.read(
-            lambda connection: results.read_curves(
+            lambda connection: metrics.read_curves(
                 connection, self._find_trial(connection, study_id, number)
             )
         )
@@ -342,9 +342,28 @@ class Database:
     def read_test(self, study_id: int, number: int) -> Mapping[int, Mapping[str, float]]:
         """Return a trial's metrics on the test split, by replicate."""
         return self._access.read(
-            lambda connection: results.read_test(
+            lambda connection: metrics.read_test(
                 connection, self._find_trial(connection, study_id, number)
             )
+        )
+
+    def read_metric(
+        self, study_id: int, trial_ids: Collection[int], metric: str
+    ) -> Mapping[int, tuple[Curve, ...]]:
+        """Return one metric of every replicate of some trials, by id; one without it is left out.
+
+        One statement reads it all: ask for as many trials as are needed, and no more.
+        """
+        return self._access.read(
+            lambda connection: metrics.read_metric(connection, study_id, trial_ids, metric)
+        )
+
+    def read_tests(
+        self, study_id: int, trial_ids: Collection[int], metric: str
+    ) -> Mapping[int, Mapping[int, float]]:
+        """Return one metric on the test split of some trials, by id and replicate."""
+        return self._access.read(
+            lambda connection: metrics.read_tests(connection, study_id, trial_ids, metric)
         )
 
     def count_states(self, study_id: int) -> dict[TrialStateName, int]:

@@ -5,9 +5,9 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 import sqlalchemy as sa
 
 from archloss.storage import tables
-from archloss.storage.arrays import pack_arrays, pack_values, unpack_arrays, unpack_values
+from archloss.storage.arrays import pack_arrays, pack_values, unpack_arrays
 from archloss.storage.dialects import insert_rows, is_among
-from archloss.storage.records import Checkpoint, Curve, Ending, TrialTell
+from archloss.storage.records import Checkpoint, Ending, TrialTell
 from archloss.storage.tables import arrays, curves, tests, trials
 
 _CHECKPOINT = "checkpoint"
@@ -188,31 +188,6 @@ def read_weights(connection: sa.Connection, trial_id: int) -> tuple[Checkpoint, 
     return _read_arrays(connection, _WEIGHTS, [trial_id]).get(trial_id, ())
 
 
-def read_curves(connection: sa.Connection, trial_id: int) -> list[Curve]:
-    """Return every metric of every replicate, rungs joined (overlaps hold the same)."""
-    query = sa.select(curves).where(curves.c.trial_id == trial_id)
-    query = query.order_by(curves.c.replicate, curves.c.metric, curves.c.first_epoch)
-    epochs: dict[tuple[int, str], dict[int, float]] = {}
-    for row in connection.execute(query):
-        values = unpack_values(row.epoch_values)
-        known = epochs.setdefault((row.replicate, row.metric), {})
-        known.update(enumerate(values, start=row.first_epoch))
-    return [
-        Curve(replicate=replicate, metric=metric, first_epoch=first, values=values)
-        for (replicate, metric), known in epochs.items()
-        for first, values in _split_runs(known)
-    ]
-
-
-def read_test(connection: sa.Connection, trial_id: int) -> dict[int, dict[str, float]]:
-    """Return the metrics on the test split, by replicate."""
-    query = sa.select(tests).where(tests.c.trial_id == trial_id)
-    found: dict[int, dict[str, float]] = {}
-    for row in connection.execute(query.order_by(tests.c.replicate)):
-        found.setdefault(row.replicate, {})[row.metric] = unpack_values(row.metric_value)[0]
-    return found
-
-
 def _clean(text: str) -> str:
     """Return the text without what databases have no place for: NUL, and halves of characters."""
     whole = text.encode("utf-8", "replace").decode("utf-8")
@@ -284,13 +259,3 @@ def _read_arrays(
         )
         found[row.trial_id] = (*found.get(row.trial_id, ()), checkpoint)
     return found
-
-
-def _split_runs(values: Mapping[int, float]) -> list[tuple[int, tuple[float, ...]]]:
-    """Return epochs without gaps as (first, values), in order."""
-    runs: list[tuple[int, list[float]]] = []
-    for epoch in sorted(values):
-        if not runs or epoch != runs[-1][0] + len(runs[-1][1]):
-            runs.append((epoch, []))
-        runs[-1][1].append(values[epoch])
-    return [(first, tuple(run)) for first, run in runs]

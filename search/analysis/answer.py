@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
+from threadpoolctl import threadpool_limits
 
 from archloss.search.analysis.axes import Array, Axis, Category, Numeric
 from archloss.search.analysis.profile import Profile, draw_profile
@@ -67,11 +68,20 @@ class LevelAnswer:
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
+class Fitted:
+    """The surface that an answer was read off, and the trials that it was fitted to."""
+
+    surface: Surface
+    trials: Trials
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
 class Answer:
     """Does the best choice depend on the context? `bound` is the smallest cost that matters.
 
     `more_trials` is about how many more would decide; None where the verdict is out, infinite
-    where it is too near the bound to say.
+    where it is too near the bound to say. `fitted` is what it was read off; None where the
+    answer was made by hand.
     """
 
     context: str
@@ -88,6 +98,7 @@ class Answer:
     pruned: int
     sampler: str | None
     caveats: tuple[str, ...] = field(default=())
+    fitted: Fitted | None = field(default=None, repr=False)
 
 
 def answer(trials: Trials, *, bound: float, seed: int = 0) -> Answer:
@@ -100,8 +111,10 @@ def answer(trials: Trials, *, bound: float, seed: int = 0) -> Answer:
     check_trials(trials)
     names, trials, left_out = leave_out_levels(trials)
     random = np.random.default_rng(seed)
-    surface = fit_surface(trials, random=random)
-    profile = profile_surface(trials, surface)
+    # On a busy machine threads wait for each other longer than these small products take.
+    with threadpool_limits(limits=1, user_api="blas"):
+        surface = fit_surface(trials, random=random)
+        profile = profile_surface(trials, surface)
     axis, choice_axis = _get_question(trials)
     contexts, choices = axis.decode(profile.contexts), choice_axis.decode(profile.choices)
     costs = [estimate_cost(profile.draws[:, level]) for level in range(len(names))]
@@ -136,6 +149,7 @@ def answer(trials: Trials, *, bound: float, seed: int = 0) -> Answer:
         pruned=trials.count(Kind.PRUNED),
         sampler=trials.sampler,
         caveats=(*left_out, *_find_caveats(trials, surface)),
+        fitted=Fitted(surface=surface, trials=trials),
     )
 
 

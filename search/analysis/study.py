@@ -67,6 +67,7 @@ def make_trials(spec: Spec, records: "Sequence[TrialRecord]", question: Question
         rungs=tuple(rungs),
         penalty=float(diverged.max()) if len(diverged) else float("nan"),
         sampler=spec.search.sampler,
+        numbers=np.array([trial.number for trial, _ in used], dtype=np.int64),
     )
 
 

@@ -29,7 +29,8 @@ class Trials:
     `points` `[N, D]` are places on the axes, `kinds` `[N]` values of Kind. `values` `[N]` are
     the final objectives of what completed, NaN for others. `early` `[N, R]` are the objectives at
     the rungs `rungs` `[R]` before the last, NaN where there is none. `penalty` is what a trial that
-    diverged counts as. `sampler` made the designs, None if it is not known.
+    diverged counts as. `sampler` made the designs, None if it is not known. `numbers` `[N]` are
+    the trials' in their study, None where they are of none.
     """
 
     axes: tuple[Axis, ...]
@@ -41,6 +42,7 @@ class Trials:
     rungs: tuple[int, ...]
     penalty: float
     sampler: str | None
+    numbers: npt.NDArray[np.int64] | None = None
 
     def count(self, kind: Kind) -> int:
         """Return how many trials are of a kind."""
@@ -69,6 +71,7 @@ def keep_levels(trials: Trials, kept: Sequence[int]) -> Trials:
         kinds=trials.kinds[rows],
         values=trials.values[rows],
         early=trials.early[rows],
+        numbers=None if trials.numbers is None else trials.numbers[rows],
     )
     if len(kept) > 1:
         points = some.points.copy()

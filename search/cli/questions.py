@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from archloss.search.analysis.answer import AnalysisError, answer
+from archloss.search.analysis.evidence import find_evidence
 from archloss.search.analysis.example import (
     EXAMPLE_AXES,
     EXAMPLE_DATA,
@@ -35,7 +36,10 @@ def ask_study(options: "ReportOptions") -> tuple[Findings, Path]:
     """Return what a study's trials say, and where its report belongs."""
     assert options.study is not None
     asked = Asked(
-        question=_make_question(options), bound=options.bound, command=make_command(options)
+        question=_make_question(options),
+        bound=options.bound,
+        command=make_command(options),
+        evidence=True,
     )
     with open_study(options.study, storage=options.storage, folder=options.folder) as opened:
         _refuse_experiment(opened)
@@ -55,8 +59,10 @@ def ask_table(options: "ReportOptions") -> tuple[Findings, Path]:
             f"--bound must say which difference of {measure.label!r} matters, because it is no "
             "error rate: give it in the column's own units, or say --unit percent or fraction"
         )
+    found = answer(trials, bound=(options.bound or DEFAULT_POINTS) / measure.factor)
     findings = Findings(
-        answer=answer(trials, bound=(options.bound or DEFAULT_POINTS) / measure.factor),
+        answer=found,
+        evidence=find_evidence(found.fitted),
         trials=trials,
         measure=measure,
         source=Source(

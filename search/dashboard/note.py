@@ -3,9 +3,10 @@
 import shlex
 
 import archloss
+from archloss.search.report.answer.escaping import escape
 from archloss.search.report.answer.evidence import make_tables
 from archloss.search.report.answer.findings import Findings
-from archloss.search.report.answer.markdown import escape, make_level
+from archloss.search.report.answer.markdown import make_level
 from archloss.search.report.answer.sentences import say_answer
 
 _WRITTEN = "archloss writes this note anew, unless somebody has edited it."

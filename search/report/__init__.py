@@ -9,6 +9,17 @@ REPORT_FILES = (
     "best-mix.svg",
     "surface.png",
     "surface.svg",
+    "importance.png",
+    "importance.svg",
+    "partial-dependence.png",
+    "partial-dependence.svg",
+    "pareto.png",
+    "pareto.svg",
+    "learning-curves.png",
+    "learning-curves.svg",
     "report.html",
 )
-"""What `archloss report` writes, in its order: the page comes last, when all it names is there."""
+"""What `archloss report` may write, in its order: the page comes last, when all it names is there.
+
+Of trials that are no study's there are no `pareto` and no `learning-curves`.
+"""

@@ -39,7 +39,7 @@ def report(member, until_epoch, outcome=Outcome.TRAINED):
         epochs_done=until_epoch, curves={"validation_error": values}, seconds=0.01,
         state=State(arrays={"parameters": np.full(2, float(until_epoch))}, steps=until_epoch),
         message="said so" if outcome is Outcome.INFEASIBLE else None,
-        test={"test_error": 0.5},
+        test={"error": 0.5},
     )
 
 def log(pack):

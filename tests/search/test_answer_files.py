@@ -19,6 +19,7 @@ from archloss.search.report.answer.evidence import make_tables
 from archloss.search.report.answer.figures import PAPER, draw_best
 from archloss.search.report.answer.markdown import make_markdown
 from archloss.search.report.answer.page import make_page
+from archloss.search.report.answer.surfaces import draw_surface
 from archloss.search.report.answer.ticks import list_ticks
 from archloss.search.report.answer.writing import ReportError, write_report
 
@@ -72,7 +73,8 @@ class Page(HTMLParser):
 
 
 def test_all_files_are_written_and_nothing_else_is_touched(folder):
-    assert {path.name for path in folder.iterdir()} == {*REPORT_FILES, "mine.txt"}
+    answers = {name for name in REPORT_FILES if name.startswith(("report", "best", "surface"))}
+    assert {path.name for path in folder.iterdir()} == {*answers, "mine.txt"}
     assert (folder / "mine.txt").read_text() == "keep"
 
 
@@ -220,6 +222,13 @@ def test_a_best_choice_that_may_be_anything_is_drawn_hollow():
     hollow = [line for line in axis.lines if line.get_markerfacecolor() == PAPER]
     assert [len(line.get_xdata()) for line in hollow] == [1]
     assert hollow[0].get_ydata() == [0.2]
+
+
+def test_the_legend_of_the_surface_can_be_seen_on_paper(findings):
+    [legend] = draw_surface(findings, [0], width=4.2, height=3.4).legends
+    edges = {line.get_markeredgecolor() for line in legend.get_lines()}
+    assert len(legend.get_lines()) == 4
+    assert "white" not in edges
 
 
 @pytest.mark.parametrize("name", ["best-mix", "surface"])

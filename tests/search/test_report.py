@@ -12,6 +12,7 @@ from archloss.search.cli.app import app
 from archloss.search.cli.questions import make_command
 from archloss.search.cli.reporting import ReportOptions
 from archloss.search.report import REPORT_FILES
+from archloss.spaces.data import load_dataset
 from archloss.workers.inline import InlineExecutor
 
 
@@ -61,7 +62,12 @@ def test_a_table_gets_an_answer_and_a_report(write, tmp_path):
     assert "Cost of one ce_weight for every depth" in words
     assert "taken for a share of errors" in words
     folder = tmp_path / "trials-report"
-    assert sorted(path.name for path in folder.iterdir()) == sorted(REPORT_FILES)
+    of_studies = ("pareto", "learning-curves")
+    assert {path.name for path in folder.iterdir()} == {
+        name for name in REPORT_FILES if not name.startswith(of_studies)
+    }
+    assert "off the surface: a guess from the model" in words
+    assert "The best trial reached" in words
     assert result.stdout.rstrip().endswith("trials-report/report.html")
     document = json.loads((folder / "report.json").read_text())
     plain, residual = document["levels"]
@@ -110,6 +116,68 @@ def test_a_stored_study_gets_an_answer_and_is_told_to_go_on(bench, monkeypatch):
     assert opened == [(folder / "report.html").as_uri()]
     assert "no web browser was found here" in result.stderr
     assert lease
+
+
+def report_on(bench, spec):
+    bench.run(spec, executor=InlineExecutor())
+    result = run(spec.name, "--folder", bench.folder, "--json")
+    assert result.exit_code == 0, result.stderr
+    return json.loads(result.stdout)
+
+
+def test_a_stored_study_has_sizes_curves_replicates_and_tests(bench):
+    spec = bench.make_spec(
+        trials=90, pack=60, recipe={"epochs": 3, "replicates": 2}, space={"width": [8, 16]}
+    )
+    bench.database.create_study(
+        name=spec.name,
+        spec=spec.to_json(),
+        digest=spec.digest(),
+        fingerprint=load_dataset("iris").fingerprint,
+        environment={},
+    )
+    document = report_on(bench, spec)
+    trials = {trial.number: trial for trial in bench.trials()}
+    values = {number: trial.value for number, trial in trials.items()}
+    best = min(values, key=values.get)
+    # These trainings report |ce_weight - 0.3| / epoch + 0.01 * replicate, and tests of 0.5.
+    curves = document["learning_curves"]
+    assert [level["trials"] for level in curves["levels"]] == [
+        sum(trial.params["residual"] is residual for trial in trials.values())
+        for residual in (False, True)
+    ]
+    away = abs(trials[best].params["ce_weight"] - 0.3)
+    assert curves["best"]["trial"] == best
+    assert curves["best"]["values"] == pytest.approx([away / n + 0.005 for n in (1, 2, 3)])
+    spread = document["seed_spread"]
+    assert (spread["kind"], spread["designs"]) == ("replicates", 90)
+    assert spread["deviation"]["estimate"] == pytest.approx(0.01 / 2**0.5)
+    assert document["selection"]["trial"] == best
+    assert document["selection"]["validation"] == pytest.approx(values[best])
+    assert document["selection"]["test"] == 0.5
+    gaps = [0.5 - value for number, value in values.items() if number != best]
+    assert document["selection"]["test_above_validation"] == pytest.approx(np.median(gaps))
+    front = document["front"]
+    assert (front["features"], front["classes"]) == (4, 3)
+    smallest, last = front["trials"][0], front["trials"][-1]
+    assert last["trial"] == best
+    assert last["objective"] == pytest.approx(values[best])
+    width, depth = smallest["width"], smallest["depth"]
+    assert smallest["parameters"] == 5 * width + 3 * (width + 1) + depth * width * (width + 1)
+    assert smallest["flops"] == 2 * (4 * width + 3 * width + depth * width**2)
+    sizes = [trial["parameters"] for trial in front["trials"]]
+    assert sizes == sorted(sizes)
+    folder = bench.folder / spec.name / "report"
+    assert {path.name for path in folder.iterdir()} == set(REPORT_FILES)
+
+
+def test_a_study_whose_data_have_changed_is_reported_on_without_sizes(bench):
+    document = report_on(bench, bench.make_spec(trials=60, pack=60, recipe={"epochs": 1}))
+    assert document["front"] is None
+    assert document["learning_curves"] is None  # one epoch is no curve
+    [said] = [caveat for caveat in document["caveats"] if "sizes of networks" in caveat]
+    assert "the data 'iris' have changed since the study was launched" in said
+    assert document["seed_spread"]["kind"] == "surface"
 
 
 @pytest.mark.parametrize(

@@ -11,10 +11,11 @@ from torch import nn
 from archloss.spaces.design import Design
 from archloss.spaces.network import ResidualMLP, load_vector
 from archloss.spaces.pack import Member
-from archloss.spaces.parameters import Shape, initial_vector
+from archloss.spaces.parameters import initial_vector
 from archloss.spaces.recipe import Recipe
 from archloss.spaces.resident import Part, ResidentData
 from archloss.spaces.seeds import Stream, epoch_order, make_generator
+from archloss.spaces.shape import Shape
 
 FEATURES, CLASSES = 7, 4
 

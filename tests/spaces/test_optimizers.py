@@ -5,8 +5,9 @@ import torch
 
 from archloss.spaces.design import Design
 from archloss.spaces.optimizers import PackedAdamW, clip_gradients
-from archloss.spaces.parameters import FlatParameters, Shape, initial_vector
+from archloss.spaces.parameters import FlatParameters, initial_vector
 from archloss.spaces.schedules import schedule_factor
+from archloss.spaces.shape import Shape
 
 SHAPE = Shape(features=3, classes=2, width=4)
 DESIGNS = [

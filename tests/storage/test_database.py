@@ -101,6 +101,35 @@ def test_tell_writes_everything_of_a_finished_trial(bench):
     assert read == {0: {"error": 0.25}, 1: {"error": 0.5, "ece": 0.125}}
 
 
+def test_one_metric_of_many_trials_is_read_at_once(bench):
+    first, second, third, running = bench.start(4)
+    for handle, values in ((first, [0.5, 0.25]), (second, [0.75, math.inf])):
+        rungs = [
+            bench.make_curve([value], replicate=replicate, first_epoch=epoch)
+            for epoch, value in enumerate(values, start=1)
+            for replicate in (0, 1)
+        ]
+        curves = (*rungs, bench.make_curve([9.0], metric="train_loss"))
+        test = {0: {"test_error": values[0]}, 1: {"test_error": 0.125, "test_nll": 2.0}}
+        bench.tell(bench.make_complete(handle, curves=curves, test=test))
+    bench.tell(bench.make_complete(third, curves=(bench.make_curve([0.1]),)))
+    wanted = [first.trial_id, second.trial_id, running.trial_id]
+    read = bench.database.read_metric(bench.study_id, wanted, "validation_error")
+    assert read == {
+        first.trial_id: tuple(bench.make_curve([0.5, 0.25], replicate=r) for r in (0, 1)),
+        second.trial_id: tuple(bench.make_curve([0.75, math.inf], replicate=r) for r in (0, 1)),
+    }
+    assert bench.database.read_tests(bench.study_id, wanted, "test_error") == {
+        first.trial_id: {0: 0.5, 1: 0.125},
+        second.trial_id: {0: 0.75, 1: 0.125},
+    }
+    other = bench.database.create_study(
+        name="other", spec="{}", digest="d", fingerprint="f", environment={}
+    )
+    assert bench.database.read_metric(other.study_id, wanted, "validation_error") == {}
+    assert bench.database.read_tests(other.study_id, wanted, "test_error") == {}
+
+
 @pytest.mark.parametrize("value", [math.inf, -math.inf, 0.0, 1e-300, 1e300])
 def test_tell_keeps_any_value(bench, value):
     (handle,) = bench.start(1)

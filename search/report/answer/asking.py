@@ -5,8 +5,10 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from archloss.search.analysis.answer import answer
+from archloss.search.analysis.evidence import Evidence
 from archloss.search.analysis.study import Question, make_trials
 from archloss.search.report.answer.findings import Findings, Source
+from archloss.search.report.answer.gathering import StudyTrials, gather_evidence
 from archloss.search.report.answer.measure import (
     DEFAULT_DIFFERENCE,
     DEFAULT_POINTS,
@@ -23,12 +25,14 @@ if TYPE_CHECKING:
 class Asked:
     """What is asked of a study, and the command that asks the same.
 
-    `bound` is the smallest cost that matters, as it is shown; None for the usual one.
+    `bound` is the smallest cost that matters, as it is shown; None for the usual one. `evidence` is
+    whether to gather what stands below the answer too.
     """
 
     command: str
     question: Question = field(default_factory=Question)
     bound: float | None = None
+    evidence: bool = False
 
 
 def ask(database: "Database", record: "StudyRecord", asked: Asked) -> Findings:
@@ -45,8 +49,11 @@ def ask(database: "Database", record: "StudyRecord", asked: Asked) -> Findings:
             f"The study goes on, and {running} trials are under way: this is the answer of those "
             "that have finished.",
         )
+    found = answer(trials, bound=(asked.bound or default) / measure.factor)
+    study = StudyTrials(database=database, record=record, spec=spec, trials=records)
     return Findings(
-        answer=answer(trials, bound=(asked.bound or default) / measure.factor),
+        answer=found,
+        evidence=gather_evidence(found.fitted, study) if asked.evidence else Evidence(),
         trials=trials,
         measure=measure,
         source=Source(

@@ -7,6 +7,7 @@ from math import isfinite
 import archloss
 from archloss.search.analysis.answer import LevelAnswer
 from archloss.search.analysis.axes import Array
+from archloss.search.report.answer.below import make_evidence, round_number
 from archloss.search.report.answer.evidence import find_extra
 from archloss.search.report.answer.findings import Findings
 from archloss.search.report.answer.sentences import name_level, say_answer
@@ -44,8 +45,9 @@ def make_document(findings: Findings) -> dict[str, object]:
             for level, p_value in itertools.zip_longest(answer.levels, findings.p_values)
         ],
         "contexts": [float(context) for context in answer.contexts],
-        "choices": [_round(choice) for choice in answer.choices],
-        "caveats": list(answer.caveats),
+        "choices": [round_number(choice) for choice in answer.choices],
+        **make_evidence(findings),
+        "caveats": [*answer.caveats, *findings.evidence.remarks],
         "notes": list(source.notes),
         "source": {
             "kind": source.kind,
@@ -67,14 +69,14 @@ def _level_to_json(findings: Findings, level: LevelAnswer) -> dict[str, object]:
         "name": name_level(findings.answer.by, level.level),
         "verdict": level.verdict.name.lower(),
         "cost": asdict(level.cost),
-        "common": _round(level.common),
+        "common": round_number(level.common),
         "change": asdict(level.change),
         "bests": [
             {
                 "context": float(best.context),
                 "choice": asdict(best.choice),
                 "objective": asdict(best.objective),
-                "extra_with_common": _round(extra),
+                "extra_with_common": round_number(extra),
             }
             for best, extra in zip(level.bests, find_extra(findings, level), strict=True)
         ],
@@ -87,9 +89,4 @@ def _level_to_json(findings: Findings, level: LevelAnswer) -> dict[str, object]:
 
 
 def _list(values: Array) -> list[list[float]]:
-    return [[_round(value) for value in row] for row in values]
-
-
-def _round(value: float) -> float:
-    """Return six digits: more than any of these numbers is known to."""
-    return float(f"{value:.6g}")
+    return [[round_number(value) for value in row] for row in values]

@@ -129,7 +129,7 @@ def scale_context(axis: Axes, findings: Findings, *, room: float) -> None:
     """Make x show the context, with some room beyond either end, as a part of the whole."""
     contexts, numeric = findings.answer.contexts, findings.context_axis
     ticks = list_ticks(numeric, contexts[0], contexts[-1])
-    axis.set_xticks([encode(numeric, tick) for tick in ticks], _format_ticks(ticks))
+    axis.set_xticks([encode(numeric, tick) for tick in ticks], format_ticks(ticks))
     low, high = encode(numeric, contexts[0]), encode(numeric, contexts[-1])
     axis.set_xlim(low - room * (high - low), high + room * (high - low))
     axis.set_xlabel(label_axis(numeric))
@@ -139,12 +139,13 @@ def scale_choice(axis: Axes, findings: Findings, *, room: float) -> None:
     """Make y show the choice, with some room beyond either end, as a part of the whole."""
     choices, numeric = findings.answer.choices, findings.choice_axis
     ticks = list_ticks(numeric, choices[0], choices[-1])
-    axis.set_yticks([encode(numeric, tick) for tick in ticks], _format_ticks(ticks))
+    axis.set_yticks([encode(numeric, tick) for tick in ticks], format_ticks(ticks))
     low, high = encode(numeric, choices[0]), encode(numeric, choices[-1])
     axis.set_ylim(low - room * (high - low), high + room * (high - low))
 
 
-def _format_ticks(ticks: Sequence[float]) -> list[str]:
+def format_ticks(ticks: Sequence[float]) -> list[str]:
+    """Return ticks as they are written."""
     return [f"{tick:.3g}" if abs(tick) < 1000 else f"{tick:g}" for tick in ticks]
 
 

@@ -5,6 +5,7 @@ from typing import Literal
 
 from archloss.search.analysis.answer import Answer
 from archloss.search.analysis.axes import Array, Numeric
+from archloss.search.analysis.evidence import Evidence
 from archloss.search.analysis.trials import Kind, Trials
 from archloss.search.report.answer.measure import Measure
 from archloss.search.report.wording import format_setting
@@ -33,13 +34,17 @@ class Source:
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Findings:
-    """What a report is made of; `p_values`, of no interaction, are an experiment's, by level."""
+    """What a report is made of; `p_values`, of no interaction, are an experiment's, by level.
+
+    The evidence may be left out.
+    """
 
     answer: Answer
     trials: Trials
     measure: Measure
     source: Source
     p_values: tuple[float, ...] = field(default=())
+    evidence: Evidence = field(default_factory=Evidence)
 
     @property
     def context_axis(self) -> Numeric:
@@ -52,12 +57,14 @@ class Findings:
         return self._get_axis(self.trials.roles.choice)
 
     def list_places(self, kind: Kind, level: int) -> tuple[Array, Array]:
-        """Return contexts and choices `[N]` of the trials of a kind at a level of `by`."""
-        roles = self.trials.roles
-        which = self.trials.find(kind)
+        """Return contexts and choices `[N]` of the trials of a kind at a level of the answer."""
+        fitted = self.answer.fitted
+        trials = self.trials if fitted is None else fitted.trials  # those of the answer's levels
+        roles = trials.roles
+        which = trials.find(kind)
         if roles.by is not None:
-            which = which & (self.trials.points[:, roles.by] == level)
-        points = self.trials.points[which]
+            which = which & (trials.points[:, roles.by] == level)
+        points = trials.points[which]
         return (
             self.context_axis.decode(points[:, roles.context]),
             self.choice_axis.decode(points[:, roles.choice]),

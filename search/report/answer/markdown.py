@@ -1,23 +1,12 @@
 """The report as Markdown, to be put into a note or an issue."""
 
-import re
-
 import archloss
+from archloss.search.report.answer.below_markdown import make_below
+from archloss.search.report.answer.escaping import escape
 from archloss.search.report.answer.evidence import LevelTable, make_tables
 from archloss.search.report.answer.findings import Findings
 from archloss.search.report.answer.origin import list_origin
 from archloss.search.report.answer.sentences import say_answer
-
-_SPECIAL = re.compile(r"([\\`*_\[\]<>|#~$])")
-
-
-def escape(text: str) -> str:
-    """Return text that Markdown shows as it stands, also in a table's cell.
-
-    >>> print(escape("a|b <c>"))
-    a\\|b \\<c\\>
-    """
-    return _SPECIAL.sub(r"\\\1", text).replace("\n", " ")
 
 
 def make_markdown(findings: Findings) -> str:
@@ -36,7 +25,8 @@ def make_markdown(findings: Findings) -> str:
     ]
     for table in make_tables(findings):
         lines += make_level(table)
-    remarks = [*findings.source.notes, *answer.caveats]
+    lines += make_below(findings)
+    remarks = [*findings.source.notes, *answer.caveats, *findings.evidence.remarks]
     if remarks:
         lines += ["## Caveats", "\n".join(f"- {escape(remark)}" for remark in remarks)]
     lines += [

@@ -1,23 +1,35 @@
 """The report as one page that needs nothing else: no network, no scripts, light and dark."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from html import escape
 from pathlib import Path
 
 import jinja2
 from markupsafe import Markup
+from matplotlib.figure import Figure
 
 import archloss
 from archloss.search.analysis.verdict import Verdict
+from archloss.search.report.answer.captions import make_captions
 from archloss.search.report.answer.evidence import make_tables
 from archloss.search.report.answer.figures import draw_best
 from archloss.search.report.answer.findings import Findings
+from archloss.search.report.answer.fronts import list_front
+from archloss.search.report.answer.importances import list_shares
 from archloss.search.report.answer.origin import list_origin
+from archloss.search.report.answer.plots import (
+    Plot,
+    draw_page_curves,
+    draw_page_dependence,
+    draw_page_front,
+    draw_page_importance,
+)
 from archloss.search.report.answer.sentences import name_level, say_answer
 from archloss.search.report.answer.surfaces import draw_surface
+from archloss.search.report.answer.trust import list_trust
 from archloss.search.report.answer.vector import make_inline
 
-_TEMPLATE = Path(__file__).with_name("page.html")
+_TEMPLATES = Path(__file__).parent
 _WIDTH, _HEIGHT = 4.2, 3.4
 """Inches: small enough that the text of a figure can be read on a telephone."""
 _SHORT = {Verdict.INTERACTION: "Yes", Verdict.NONE: "No", Verdict.UNDECIDED: "Not yet known"}
@@ -26,9 +38,14 @@ _SHORT = {Verdict.INTERACTION: "Yes", Verdict.NONE: "No", Verdict.UNDECIDED: "No
 def make_page(findings: Findings) -> str:
     """Return the page as HTML; whatever comes from a user is escaped."""
     environment = jinja2.Environment(
-        autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True
+        loader=jinja2.FileSystemLoader(_TEMPLATES),
+        autoescape=True,
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
     )
-    template = environment.from_string(_TEMPLATE.read_text(encoding="utf-8"))
+    template = environment.get_template("page.html")
+    evidence = findings.evidence
     verdict, numbers = say_answer(findings)
     return template.render(
         findings=findings,
@@ -40,7 +57,16 @@ def make_page(findings: Findings) -> str:
         best=_draw_best(findings),
         surfaces=_draw_surfaces(findings),
         tables=make_tables(findings),
-        remarks=[*findings.source.notes, *findings.answer.caveats],
+        evidence=evidence,
+        importance=_draw(draw_page_importance(findings)),
+        shares=list_shares(findings, evidence.importance) if evidence.importance else [],
+        dependence=_draw(draw_page_dependence(findings)),
+        fronts=_draw(draw_page_front(findings)),
+        front_rows=list_front(findings, evidence.front) if evidence.front else [],
+        curves=_draw(draw_page_curves(findings)),
+        trust=list_trust(findings),
+        captions=make_captions(findings),
+        remarks=[*findings.source.notes, *findings.answer.caveats, *evidence.remarks],
         origin=list_origin(findings),
         version=archloss.__version__,
     )
@@ -79,5 +105,9 @@ def _draw_surfaces(findings: Findings) -> Sequence[Markup]:
     ]
 
 
-def _inline(figure: object, *, name: str, description: str) -> Markup:
-    return Markup(make_inline(figure, name=name, description=escape(description)))  # type: ignore[arg-type]
+def _draw(plots: Iterable[Plot]) -> list[Markup]:
+    return [_inline(plot.figure, name=plot.name, description=plot.description) for plot in plots]
+
+
+def _inline(figure: Figure, *, name: str, description: str) -> Markup:
+    return Markup(make_inline(figure, name=name, description=escape(description)))

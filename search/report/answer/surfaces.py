@@ -14,6 +14,7 @@ from matplotlib.ticker import FixedLocator, FuncFormatter, NullLocator
 from archloss.search.analysis.axes import Numeric
 from archloss.search.analysis.trials import Kind
 from archloss.search.report.answer.figures import (
+    INK,
     choose_look,
     label_axis,
     scale_choice,
@@ -27,6 +28,8 @@ from archloss.search.report.scales import find_colour_range
 
 _COLOURS = "viridis"
 _BANDS = 12
+_LEGEND_COLUMNS = 2
+"""So many fit below one panel."""
 _SPREAD_FOR_LOG = 4.0
 _MOST_VECTOR_DOTS = 1500
 _ROOM = 1e-6
@@ -53,7 +56,13 @@ def draw_surface(
         panels[0].set_ylabel(label_axis(findings.choice_axis))
         _scale_bar(figure.colorbar(filled, ax=list(panels), pad=0.02), findings, norm, bands)
         handles, labels = panels[0].get_legend_handles_labels()
-        figure.legend(handles, labels, loc="outside lower left", ncols=4, frameon=False)
+        columns = _LEGEND_COLUMNS * len(levels)
+        legend = figure.legend(
+            handles, labels, loc="outside lower left", ncols=columns, frameon=False
+        )
+        for shown in legend.get_lines():
+            if shown.get_markeredgecolor() == "white":  # as on the surface, and lost on paper
+                shown.set_markeredgecolor(INK)
         return figure
 
 

@@ -9,6 +9,7 @@ from rich.table import Table
 from archloss.search.report.answer.evidence import LevelTable, make_tables
 from archloss.search.report.answer.findings import Findings
 from archloss.search.report.answer.sentences import say_answer
+from archloss.search.report.answer.trust import list_trust
 
 
 def print_answer(console: Console, findings: Findings, paths: Sequence[Path]) -> None:
@@ -26,7 +27,12 @@ def print_answer(console: Console, findings: Findings, paths: Sequence[Path]) ->
         console.print(_make_table(table))
         for name, text in table.facts:
             say(f"{name}: {text}")
-    remarks = [*findings.source.notes, *findings.answer.caveats]
+    trust = list_trust(findings)
+    if trust:
+        say("")
+    for sentence in trust:
+        say(sentence)
+    remarks = [*findings.source.notes, *findings.answer.caveats, *findings.evidence.remarks]
     if remarks:
         say("")
     for remark in remarks:

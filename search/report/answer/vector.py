@@ -24,6 +24,7 @@ _OPENING = re.compile(r"<svg[^>]*?viewBox=\"([^\"]+)\"[^>]*>", re.DOTALL)
 
 def make_png(figure: Figure) -> bytes:
     """Return the figure as a PNG for print."""
+    _lay_out(figure)
     buffer = io.BytesIO()
     figure.savefig(buffer, format="png", dpi=_DOTS_PER_INCH, metadata={"Software": None})
     return buffer.getvalue()
@@ -31,6 +32,7 @@ def make_png(figure: Figure) -> bytes:
 
 def make_svg(figure: Figure) -> bytes:
     """Return the figure as an SVG file whose text is drawn, so that it looks alike everywhere."""
+    _lay_out(figure)
     buffer = io.BytesIO()
     with rc_context({"svg.fonttype": "path", "svg.hashsalt": "archloss"}):
         figure.savefig(buffer, format="svg", metadata={"Date": None})
@@ -43,6 +45,7 @@ def make_inline(figure: Figure, *, name: str, description: str) -> str:
     `name` makes its ids its own among other figures of the page; `description` is what is read
     to those who do not see it, and must be fit to stand in an attribute.
     """
+    _lay_out(figure)
     buffer = io.StringIO()
     with rc_context({"svg.fonttype": "none", "svg.hashsalt": name}):
         figure.savefig(buffer, format="svg", transparent=True, metadata={"Date": None})
@@ -60,3 +63,11 @@ def make_inline(figure: Figure, *, name: str, description: str) -> str:
     for colour, variable in _VARIABLES.items():
         text = text.replace(colour, variable)
     return text.strip()
+
+
+def _lay_out(figure: Figure) -> None:
+    """Lay the figure out once: to save one that may move draws it twice, each time."""
+    engine = figure.get_layout_engine()
+    if engine is not None:
+        engine.execute(figure)
+        figure.set_layout_engine("none")

@@ -13,6 +13,7 @@ from archloss.search.report.answer.figures import draw_best
 from archloss.search.report.answer.findings import Findings
 from archloss.search.report.answer.markdown import make_markdown
 from archloss.search.report.answer.page import make_page
+from archloss.search.report.answer.plots import draw_files
 from archloss.search.report.answer.surfaces import draw_surface
 from archloss.search.report.answer.vector import make_png, make_svg
 from archloss.spaces.errors import ArchlossError
@@ -53,13 +54,11 @@ def make_files(findings: Findings) -> dict[str, bytes]:
     made = {
         "report.json": f"{document}\n".encode(),
         "report.md": make_markdown(findings).encode(),
-        "best-mix.png": make_png(best),
-        "best-mix.svg": make_svg(best),
-        "surface.png": make_png(surface),
-        "surface.svg": make_svg(surface),
         "report.html": make_page(findings).encode(),
     }
-    return {name: made[name] for name in REPORT_FILES}
+    for stem, figure in {"best-mix": best, "surface": surface, **draw_files(findings)}.items():
+        made |= {f"{stem}.png": make_png(figure), f"{stem}.svg": make_svg(figure)}
+    return {name: made[name] for name in REPORT_FILES if name in made}
 
 
 def _replace(folder: Path, contents: Mapping[str, bytes]) -> tuple[Path, ...]:

@@ -1,0 +1,92 @@
+"""How the expected objective moves along one axis, averaged over all others.
+
+Partial dependence (Friedman 2001, Annals of Statistics 29(5)): the mean over the others, which are
+uniform over what was searched. The mean is over one quasi-random sequence, the same at every
+place of the axis and in every draw, so that it cancels in differences.
+
+N sample, J place, D axis, T draw.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from archloss.search.analysis.axes import Array, Axis, Category, Numeric
+from archloss.search.analysis.surface import Surface
+from archloss.search.analysis.verdict import LEVEL
+from archloss.spaces.dimensions import Value
+
+_SAMPLES = 256
+_MOST_PLACES = 25
+_STEPS = 40
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Dependence:
+    """The mean objective `[J]` along an axis, from `low` to `high`; `values` `[J]` are on it."""
+
+    axis: Axis
+    values: tuple[Value, ...]
+    mean: Array
+    low: Array
+    high: Array
+
+
+def find_dependence(surface: Surface) -> tuple[Dependence, ...]:
+    """Return the partial dependence on each axis, in their order."""
+    axes = surface.posterior.basis.axes
+    others = _sample(axes)
+    return tuple(_follow(surface, index, others) for index in range(len(axes)))
+
+
+def _follow(surface: Surface, index: int, others: Array) -> Dependence:
+    axis = surface.posterior.basis.axes[index]
+    places = _list_places(axis)
+    points = np.repeat(others[None], len(places), axis=0)
+    points[:, :, index] = places[:, None]
+    # One place at a time: all draws at all samples of all places would not fit a small machine.
+    draws = np.stack([surface.draw(at).mean(axis=1) for at in points], axis=1)
+    tail = (1 - LEVEL) / 2
+    mean = draws.mean(axis=0)
+    low, high = np.quantile(draws, [tail, 1 - tail], axis=0)
+    return Dependence(
+        axis=axis,
+        values=_read(axis, places),
+        mean=mean,
+        low=np.minimum(low, mean),
+        high=np.maximum(high, mean),
+    )
+
+
+def _sample(axes: Sequence[Axis]) -> Array:
+    """Return points `[N, D]` that are uniform over the search, with whole numbers whole."""
+    root = 1.0
+    for _ in range(_STEPS):  # of x^(D + 1) = x + 1, which makes a sequence of low discrepancy
+        root = (1 + root) ** (1 / (len(axes) + 1))
+    steps = root ** -np.arange(1.0, len(axes) + 1)
+    uniform = (0.5 + np.arange(_SAMPLES)[:, None] * steps) % 1
+    return np.stack([_place(axis, uniform[:, index]) for index, axis in enumerate(axes)], axis=1)
+
+
+def _place(axis: Axis, uniform: Array) -> Array:
+    if isinstance(axis, Category):
+        return np.floor(uniform * len(axis.levels))
+    if axis.steps:
+        return np.floor(uniform * len(axis.steps)) / (len(axis.steps) - 1)
+    return axis.encode(axis.decode(uniform)) if axis.whole else uniform
+
+
+def _list_places(axis: Axis) -> Array:
+    if isinstance(axis, Category):
+        return np.arange(len(axis.levels), dtype=float)
+    if axis.steps:
+        return np.linspace(0, 1, len(axis.steps))
+    places = np.linspace(0, 1, _MOST_PLACES)
+    return axis.encode(np.unique(axis.decode(places))) if axis.whole else places
+
+
+def _read(axis: Axis, places: Array) -> tuple[Value, ...]:
+    if isinstance(axis, Numeric):
+        return tuple(float(value) for value in axis.decode(places))
+    return axis.levels

@@ -1,0 +1,69 @@
+"""What stands under each part of the evidence, on the page and in Markdown alike."""
+
+from dataclasses import dataclass
+
+from archloss.search.report.answer.findings import Findings
+
+_LITTLE = 0.15
+"""With less of the variance explained, the surface's own shares may be those of noise."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Captions:
+    """A caption for each part of the evidence."""
+
+    importance: str
+    dependence: str
+    front: str
+    curves: str
+
+
+def make_captions(findings: Findings) -> Captions:
+    """Return what to know of each part, in a sentence or three."""
+    answer, label, evidence = findings.answer, findings.measure.label, findings.evidence
+    importance = evidence.importance
+    scale = f"the logarithm of the {label}" if importance and importance.logarithmic else label
+    explained = "" if importance is None else _say_explained(findings)
+    return Captions(
+        importance=(
+            "How much of the surface's variance over the whole search each axis makes alone, and "
+            f"several make together, in {scale} of trials that do not diverge. Lines are 95% "
+            f"intervals.{explained} A share says how much moves, not where the lowest {label} is: "
+            f"{answer.context} and {answer.choice} may share little and yet move the best "
+            f"{answer.choice}, or share much and leave it where it is."
+        ),
+        dependence=(
+            f"The expected {label} along each axis, averaged over all others, which are not tuned "
+            "for it; divergence counts. Bands are 95% intervals."
+        ),
+        front=(
+            f"Trials for which no network that is as small or smaller has a lower {label}: each "
+            "the best of several, and so a little lucky. FLOPs are those of one example's "
+            "forward pass, two for each multiplication of a matrix product."
+        ),
+        curves=_say_curves(findings),
+    )
+
+
+def _say_explained(findings: Findings) -> str:
+    importance = findings.evidence.importance
+    assert importance is not None
+    share = importance.explained
+    text = (
+        f" The surface explains {100 * share.estimate:.0f}% ({100 * share.low:.0f} to "
+        f"{100 * share.high:.0f}) of what trials vary by over the search; the rest is noise."
+    )
+    if share.low < _LITTLE:
+        text += " That is little, or not known to be more: its shares are a guess."
+    return text
+
+
+def _say_curves(findings: Findings) -> str:
+    curves = findings.evidence.curves
+    if curves is None:
+        return ""
+    counts = " and ".join(f"{band.trials:,}" for band in curves.bands)
+    return (
+        f"The median {findings.measure.label} over the epochs of {counts} trials that completed, "
+        "with bands from the best tenth to the worst."
+    )

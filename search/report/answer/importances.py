@@ -1,0 +1,104 @@
+"""What the objective depends on: the picture and the table of its variance's shares."""
+
+from dataclasses import dataclass
+
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
+from matplotlib.ticker import FuncFormatter, MaxNLocator
+
+from archloss.search.analysis.importance import Importance, Share
+from archloss.search.report.answer.figures import GRID, HUES, INK, use_style
+from archloss.search.report.answer.findings import Findings
+
+_MOST = 9
+_SMALLEST = 0.005
+"""A term whose interval ends below that is shown only where it is asked about."""
+_ORDERS = {1: (HUES[0], "one axis"), 2: (HUES[1], "two axes"), 3: (HUES[2], "three axes")}
+_TIMES = " \N{MULTIPLICATION SIGN} "
+
+
+@dataclass(frozen=True, kw_only=True)
+class ShareRow:
+    """A term, its share of the variance, and that share's interval, each written out."""
+
+    name: str
+    share: str
+    share_range: str
+
+
+def name_term(share: Share) -> str:
+    """Return a term as its axes are multiplied."""
+    return _TIMES.join(share.axes)
+
+
+def choose_terms(findings: Findings, importance: Importance) -> list[Share]:
+    """Return the largest terms, and those of the question's own interaction, the largest first."""
+    answer = findings.answer
+    asked = {answer.context, answer.choice}
+    return [
+        share
+        for place, share in enumerate(importance.terms)
+        if (place < _MOST and share.share.high >= _SMALLEST)
+        or asked <= set(share.axes) <= asked | {answer.by}
+    ]
+
+
+def list_shares(findings: Findings, importance: Importance) -> list[ShareRow]:
+    """Return the rows of the table: the terms that are shown, and what the others sum to."""
+    shown = choose_terms(findings, importance)
+    rows = [
+        ShareRow(
+            name=name_term(share),
+            share=f"{100 * share.share.estimate:.1f}%",
+            share_range=f"{100 * share.share.low:.1f} to {100 * share.share.high:.1f}",
+        )
+        for share in shown
+    ]
+    others = len(importance.terms) - len(shown)
+    if others:
+        rest = 1 - sum(share.share.estimate for share in shown)
+        name = f"{others} others together" if others > 1 else "one other"
+        rows.append(ShareRow(name=name, share=f"{100 * max(rest, 0.0):.1f}%", share_range=""))
+    return rows
+
+
+def draw_importance(findings: Findings, importance: Importance, *, width: float) -> Figure:
+    """Return the picture of the largest shares, with their intervals; `width` in inches."""
+    shown = choose_terms(findings, importance)[::-1]
+    with use_style():
+        figure = Figure(figsize=(width, 0.9 + 0.28 * len(shown)), layout="constrained")
+        FigureCanvasAgg(figure)
+        axis = figure.subplots()
+        axis.grid(axis="x", color=GRID, linewidth=0.8)
+        axis.set_axisbelow(True)
+        told = set()
+        for place, share in enumerate(shown):
+            order = len(share.axes)
+            hue, label = _ORDERS[order]
+            axis.barh(
+                place,
+                share.share.estimate,
+                height=0.62,
+                color=hue,
+                alpha=0.6,
+                label=None if order in told else label,
+            )
+            told.add(order)
+            axis.hlines(place, share.share.low, share.share.high, color=INK, linewidth=1.4)
+            axis.plot(share.share.estimate, place, "o", color=INK, markersize=2.6, clip_on=False)
+        axis.set_yticks(range(len(shown)), [name_term(share) for share in shown])
+        axis.tick_params(axis="y", length=0)
+        axis.set_xlim(left=0)
+        axis.xaxis.set_major_locator(MaxNLocator(5))
+        axis.xaxis.set_major_formatter(FuncFormatter(lambda share, _: f"{100 * share:g}%"))
+        axis.set_xlabel("share of variance")
+        axis.spines[["top", "right", "left"]].set_visible(False)
+        handles, labels = axis.get_legend_handles_labels()
+        figure.legend(handles[::-1], labels[::-1], loc="outside upper left", ncols=3, frameon=False)
+        return figure
+
+
+def describe_importance(findings: Findings, importance: Importance) -> str:
+    """Return in words what the picture shows."""
+    rows = list_shares(findings, importance)
+    return "Shares of the surface's variance. " + ", ".join(f"{r.name}: {r.share}" for r in rows)

@@ -1,0 +1,234 @@
+"""The evidence below an answer, against surfaces whose truth is known and numbers by hand."""
+
+import dataclasses
+
+import numpy as np
+import pytest
+
+from archloss.search.analysis.answer import Fitted, answer
+from archloss.search.analysis.axes import Category, Numeric
+from archloss.search.analysis.bands import make_band
+from archloss.search.analysis.basis import Roles
+from archloss.search.analysis.dependence import find_dependence
+from archloss.search.analysis.evidence import find_evidence
+from archloss.search.analysis.front import find_front
+from archloss.search.analysis.importance import find_importance
+from archloss.search.analysis.selection import find_best, find_selection
+from archloss.search.analysis.spread import Replicates, find_repeated, find_spread, pool
+from archloss.search.analysis.surface import fit_surface
+from archloss.search.analysis.trials import Kind, Trials
+
+AXES = (
+    Numeric(name="depth", low=1, high=32, log=True, whole=True),
+    Category(name="activation", levels=("relu", "gelu", "tanh")),
+    Numeric(name="ce_weight", low=0.0, high=1.0),
+    Numeric(name="width", low=16, high=64, whole=True, steps=(16.0, 32.0, 64.0)),
+)
+ROLES = Roles(context=0, choice=2, by=1)
+LEVELS = np.array([-1.0, 0.0, 2.5])
+
+
+def make_trials(count, value, *, noise=0.01, seed=0, kinds=None):
+    random = np.random.default_rng(seed)
+    points = random.uniform(size=(count, 4))
+    points[:, 1] = random.integers(0, 3, count)
+    points[:, 3] = random.integers(0, 3, count) / 2
+    values = value(points) + noise * random.standard_normal(count)
+    kinds = np.zeros(count, dtype=np.int64) if kinds is None else kinds(points)
+    return Trials(
+        axes=AXES,
+        roles=ROLES,
+        points=points,
+        kinds=kinds,
+        values=np.where(kinds == Kind.COMPLETED.value, values, np.nan),
+        early=np.zeros((count, 0)),
+        rungs=(),
+        penalty=0.9,
+        sampler="random",
+        numbers=np.arange(count) + 100,
+    )
+
+
+def fit(trials):
+    return Fitted(surface=fit_surface(trials, random=np.random.default_rng(1)), trials=trials)
+
+
+def get_value(points):
+    """Each part has mean 0 over its axis; their variances are worked out below."""
+    depth, level, mix, _ = points.T
+    return 2 * (depth - 0.5) + (LEVELS - 0.5)[level.astype(int)] + 6 * (depth - 0.5) * (mix - 0.5)
+
+
+@pytest.fixture(scope="module")
+def known():
+    return fit(make_trials(600, get_value))
+
+
+def test_shares_of_variance_are_those_worked_out(known):
+    found = find_importance(known.surface)
+    assert not found.logarithmic
+    # (x - 1/2) has variance 1/12 on [0, 1]; that of three levels is their mean square.
+    parts = {
+        ("depth",): 4 / 12,
+        ("activation",): np.mean((LEVELS - 0.5) ** 2),
+        ("depth", "ce_weight"): 36 / 144,
+    }
+    whole = sum(parts.values())
+    shares = {share.axes: share.share for share in found.terms}
+    for axes, variance in parts.items():
+        assert shares[axes].estimate == pytest.approx(variance / whole, abs=0.01)
+        assert shares[axes].high - shares[axes].low < 0.05
+    for axes, share in shares.items():
+        assert share.high < 0.01 or axes in parts
+    assert sum(share.estimate for share in shares.values()) == pytest.approx(1)
+    totals = {share.axes[0]: share.share.estimate for share in found.totals}
+    assert totals["depth"] == pytest.approx((4 / 12 + 36 / 144) / whole, abs=0.02)
+    assert totals["width"] == pytest.approx(0, abs=0.01)
+    assert [share.share.estimate for share in found.terms] == sorted(
+        (share.estimate for share in shares.values()), reverse=True
+    )
+    assert found.explained.estimate == pytest.approx(whole / (whole + 0.01**2), abs=0.01)
+
+
+def test_noise_alone_makes_no_term_matter():
+    for seed in range(3):
+        trials = make_trials(200, lambda points: 0.0 * points[:, 0], noise=1.0, seed=seed)
+        found = find_importance(fit(trials).surface)
+        assert max(share.share.low for share in found.terms) < 0.15
+        assert found.explained.low < 0.1
+        assert found.explained.estimate < 0.2
+
+
+def test_dependence_is_the_mean_over_the_other_axes(known):
+    depth, level, mix, width = find_dependence(known.surface)
+    assert depth.values == tuple(float(value) for value in np.unique(np.round(depth.values)))
+    places = AXES[0].encode(np.array(depth.values))
+    assert depth.mean == pytest.approx(2 * (places - 0.5), abs=0.05)
+    assert level.values == ("relu", "gelu", "tanh")
+    # The whole depths that are searched are not quite even in their logarithm.
+    assert np.diff(level.mean) == pytest.approx(np.diff(LEVELS), abs=0.03)
+    assert mix.values[:1] + mix.values[-1:] == (0.0, 1.0)
+    assert np.ptp(mix.mean) < 0.1
+    assert width.values == (16.0, 32.0, 64.0)
+    assert np.ptp(width.mean) < 0.03
+    for one in (depth, level, mix, width):
+        assert (one.low <= one.mean).all()
+        assert (one.mean <= one.high).all()
+        assert (one.high - one.low < 0.2).all()
+
+
+def test_dependence_counts_what_diverges():
+    def diverge(points):
+        steep = (points[:, 2] > 0.6) & (points[:, 1] == 2)
+        return np.where(steep, Kind.DIVERGED.value, Kind.COMPLETED.value)
+
+    trials = make_trials(600, lambda points: 0.1 + 0.0 * points[:, 0], kinds=diverge)
+    _, level, mix, _ = find_dependence(fit(trials).surface)
+    assert level.mean[:2] == pytest.approx(0.1, abs=0.06)
+    assert level.mean[2] == pytest.approx(0.1 + 0.4 * 0.8, abs=0.08)
+    assert mix.mean[0] < 0.2
+    assert mix.mean[-1] == pytest.approx(0.1 + 0.8 / 3, abs=0.08)
+
+
+def test_the_front_leaves_out_what_is_beaten_and_what_is_equal():
+    costs = [5.0, 1.0, 3.0, 3.0, 2.0, 1.0]
+    values = [0.1, 0.9, 0.2, 0.3, 0.9, 0.9]
+    assert find_front(costs, values).tolist() == [True, True, True, False, False, False]
+    assert find_front([], []).tolist() == []
+
+
+def test_deviations_are_pooled_over_designs_by_hand():
+    groups = [[1.0, 3.0], [10.0, 10.0, 13.0]]
+    found = pool([Replicates(point=np.zeros(4), values=np.array(group)) for group in groups])
+    # sqrt((2 + 6) / (1 + 2)), and chi-square with 3 degrees of freedom from 0.2158 to 9.3484
+    assert found.estimate == pytest.approx(np.sqrt(8 / 3))
+    assert found.low == pytest.approx(np.sqrt(8 / 9.3484), rel=1e-4)
+    assert found.high == pytest.approx(np.sqrt(8 / 0.21580), rel=1e-4)
+
+
+def test_replicates_say_how_far_a_seed_moves_the_objective(known):
+    random = np.random.default_rng(3)
+    deviations = np.where(known.trials.points[:, 0] > 0.5, 0.4, 0.1)
+    replicates = [
+        Replicates(point=point, values=10 * deviation + deviation * random.standard_normal(2))
+        for point, deviation in zip(known.trials.points, deviations, strict=True)
+    ]
+    found = find_spread(known, replicates)
+    assert (found.kind, found.designs) == ("replicates", 600)
+    assert found.whole.low < np.sqrt((deviations**2).mean()) < found.whole.high
+    assert found.better.estimate == pytest.approx(0.1, rel=0.2)  # the shallow ones are better
+    assert {stratum.level for stratum in found.strata} == {"relu", "gelu", "tanh"}
+    for stratum in found.strata:
+        if stratum.high < 5:
+            assert stratum.deviation.estimate == pytest.approx(0.1, rel=0.3)
+        if stratum.low > 6:
+            assert stratum.deviation.estimate == pytest.approx(0.4, rel=0.3)
+
+
+def test_without_replicates_the_noise_of_the_surface_stands_in(known):
+    found = find_spread(known, find_repeated(known))
+    assert found.kind == "surface"
+    assert found.whole.low < 0.01 < found.whole.high * 1.1
+    assert len(found.strata) == 9
+    assert found.strata[0].low == 1.0
+    assert found.strata[2].high == 32.0
+
+
+def test_noise_on_a_logarithmic_scale_is_said_in_the_objectives_units():
+    random = np.random.default_rng(4)
+    trials = make_trials(400, lambda points: np.exp(2 * points[:, 0]), noise=0.0)
+    trials = dataclasses.replace(
+        trials, values=trials.values * np.exp(0.2 * random.standard_normal(400))
+    )
+    fitted = fit(trials)
+    assert find_importance(fitted.surface).logarithmic
+    first, *_, last = sorted(find_spread(fitted, []).strata, key=lambda stratum: stratum.low)
+    assert first.deviation.estimate == pytest.approx(0.2 * np.exp(2 / 6), rel=0.4)
+    assert last.deviation.estimate == pytest.approx(0.2 * np.exp(10 / 6), rel=0.4)
+
+
+def test_designs_that_a_table_has_more_than_once_are_replicates():
+    trials = make_trials(60, get_value, noise=0.5)
+    points = np.repeat(trials.points[:20], 3, axis=0)
+    kinds = np.where(np.arange(60) % 3 == 2, Kind.DIVERGED.value, Kind.COMPLETED.value)
+    fitted = Fitted(
+        surface=fit_surface(trials, random=np.random.default_rng(0)),
+        trials=dataclasses.replace(trials, points=points, kinds=kinds),
+    )
+    found = find_repeated(fitted)
+    assert [len(one.values) for one in found] == [2] * 20
+    at = next(place for place, one in enumerate(found) if (one.point == points[0]).all())
+    assert sorted(found[at].values) == sorted(trials.values[:2])
+
+
+def test_the_luck_of_the_best_is_what_its_design_is_expected_to_lose():
+    trials = make_trials(300, lambda points: 1.0 + (points[:, 2] - 0.5) ** 2, noise=0.1)
+    fitted = fit(trials)
+    found = find_selection(fitted, test=1.1, shift=0.02)
+    best = find_best(fitted)
+    assert found.number == 100 + int(np.argmin(trials.values)) == 100 + best
+    assert found.value == trials.values.min()
+    truth = 1.0 + (trials.points[best, 2] - 0.5) ** 2
+    assert found.expected.low < truth < found.expected.high
+    assert found.luck.estimate == pytest.approx(found.expected.estimate - found.value)
+    assert found.luck.low > 0.1
+    assert (found.test, found.shift, found.trials) == (1.1, 0.02, 300)
+
+
+def test_bands_are_quantiles_over_trials():
+    curves = np.stack([np.linspace(0, 10, 11), np.linspace(10, 20, 11)], axis=1)
+    band = make_band("relu", curves)
+    assert (band.level, band.trials) == ("relu", 11)
+    assert band.median.tolist() == [5, 15]
+    assert (band.low.tolist(), band.high.tolist()) == ([1, 11], [9, 19])
+
+
+def test_an_answer_brings_what_its_evidence_is_made_of():
+    found = answer(make_trials(150, get_value), bound=0.005)
+    evidence = find_evidence(found.fitted)
+    assert evidence.importance.terms[0].axes == ("activation",)
+    assert [one.axis.name for one in evidence.dependence] == [axis.name for axis in AXES]
+    assert evidence.spread.kind == "surface"
+    assert evidence.selection.trials == 150
+    assert (evidence.front, evidence.curves) == (None, None)
+    assert find_evidence(None).importance is None
