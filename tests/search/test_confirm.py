@@ -137,6 +137,7 @@ def test_a_level_with_too_few_trials_is_left_out_and_said(parent):
         kinds=trials.kinds[kept],
         values=trials.values[kept],
         early=trials.early[kept],
+        numbers=trials.numbers[kept],
     )
     proposal = propose(fewer, spec.dimensions(), size=Size(contexts=2, choices=2), bound=0.01)
     assert (proposal.by, proposal.levels) == (None, ())
