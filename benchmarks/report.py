@@ -148,9 +148,8 @@ def main():
         names = [(trials, fill(database, trials)) for trials in options.trials]
         database.close()
         command = [sys.executable, "-m", "archloss", "report", "--storage", url, "--folder", folder]
-        print(
-            "| trials | seconds, median | lowest to highest | report.html, kB |\n|---|---|---|---|"
-        )
+        print("| trials | seconds, median | lowest to highest | CPU seconds | report.html, kB |")
+        print("|---|---|---|---|---|")
         for trials, name in names:
             seconds, processor = [], []
             for _ in range(options.rounds):
