@@ -2,7 +2,7 @@
 
     python benchmarks/report.py --trials 1000 20000
 
-Each study has 5 searched axes, 2 replicates, 20 epochs of curves and 4 metrics on the test split, a
+Each study has 6 searched axes, 2 replicates, 20 epochs of curves and 4 metrics on the test split, a
 fifth of its trials pruned and some diverged, on the digits. Nothing is trained.
 """
 
