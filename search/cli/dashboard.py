@@ -58,6 +58,7 @@ def dashboard(options: DashboardOptions) -> None:
         check_installed,
         make_application,
         open_server,
+        serve,
         warm_up,
     )
 
@@ -80,10 +81,7 @@ def dashboard(options: DashboardOptions) -> None:
             threading.Thread(target=warm_up, args=(application, study_id), daemon=True).start()
         if options.open_page:
             threading.Thread(target=_open_page, args=(url,), daemon=True).start()
-        try:
-            server.run()
-        finally:
-            server.close()
+        serve(server)
 
 
 def _find_study(options: DashboardOptions, database: "Database") -> int | None:

@@ -4,6 +4,7 @@ import errno
 import importlib.util
 import logging
 import socket
+import threading
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 from wsgiref.util import setup_testing_defaults
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
 HOST = "127.0.0.1"
 DEFAULT_PORT = 8080
 _THREADS = 8
+_LOOK_EVERY_S = 1.0
 _NEEDED = ("optuna_dashboard", "waitress")
 
 
@@ -81,6 +83,20 @@ def open_server(application: Application, port: int | None) -> Any:
     return waitress.create_server(
         application, sockets=[listening], threads=_THREADS, ident="archloss"
     )
+
+
+def serve(server: Any) -> None:
+    """Answer until Ctrl-C, which raises KeyboardInterrupt here.
+
+    The server runs in a thread of its own: an interrupt that falls into its handlers can be lost.
+    """
+    thread = threading.Thread(target=server.run, daemon=True)
+    thread.start()
+    try:
+        while thread.is_alive():
+            thread.join(_LOOK_EVERY_S)
+    finally:
+        server.close()
 
 
 def _bind(port: int) -> socket.socket:

@@ -11,7 +11,7 @@ import pytest
 
 ROOT = Path(__file__).parents[2]
 CAMPAIGN = ROOT / "benchmarks" / "faults.py"
-FAULTS = 6
+FAULTS = 4
 
 
 @pytest.mark.timeout(300)
