@@ -37,7 +37,7 @@ def check_same(spec: Spec, asked: Asked) -> None:
         "by": plan.by,
         "bound": plan.bound * make_study_measure(spec.objective).factor,
         "contexts": _as_stored(spec, plan.context, plan.contexts, asked.contexts),
-        "choices": _as_stored(spec, plan.choice, plan.choices, asked.choices),
+        "choices": _count_choices(spec, asked.choices),
         "replicates": plan.replicates,
         "power": plan.power,
     }
@@ -69,6 +69,18 @@ def _as_stored(spec: Spec, name: str, values: tuple[float, ...], count: int | No
     low, high = axis.encode(np.array([values[0], values[-1]], dtype=np.float64))
     again = axis.decode(spread_places(axis, float(low), float(high), count=count))
     return count if again.tolist() == list(values) else len(values)
+
+
+def _count_choices(spec: Spec, count: int | None) -> int:
+    """Return the count itself where the plan may have come of it.
+
+    Of whole numbers, and of the values of a grid, there may be fewer than were asked for.
+    """
+    plan = spec.plan
+    assert plan is not None
+    axis = make_axis(plan.choice, spec.dimensions()[plan.choice])
+    few = isinstance(axis, Numeric) and (axis.whole or axis.steps)
+    return count if few and count is not None and len(plan.choices) < count else len(plan.choices)
 
 
 def _is_same(stored: object, asked: object) -> bool:

@@ -130,7 +130,10 @@ def _choose(trials: Trials, profile: Profile, count: int) -> Array:
     if axis.steps:
         steps = axis.encode(np.array(axis.steps))
         return np.unique(steps[np.abs(steps - places[:, None]).argmin(axis=1)])
-    values = [float(f"{value:.{_CHOICE_DIGITS}g}") for value in axis.decode(places)]
+    for digits in range(_CHOICE_DIGITS, _DIGITS + 1):  # as few as keep them apart
+        values = [float(f"{value:.{digits}g}") for value in axis.decode(places)]
+        if axis.whole or len(set(values)) == len(places):
+            break
     return np.unique(np.clip(axis.encode(np.array(values)), low, high))
 
 

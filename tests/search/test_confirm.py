@@ -340,6 +340,14 @@ def test_an_experiment_pauses_tells_counts_alone_and_goes_on(confirm, home):
     assert "replicate" in shown
 
 
+def test_fewer_choices_than_asked_for_are_the_same_plan_where_there_are_no_more(confirm):
+    asked = ("--plan-only", "--context", "ce_weight", "--choice", "depth", "--contexts", 2)
+    confirm(*asked, "--choices", 9, "--replicates", 6)
+    confirm(*asked, "--choices", 9, "--replicates", 6)
+    refused = confirm(*asked, "--choices", 3, "--replicates", 6, code=2)
+    assert "in the plan, 3 now" in refused.stderr
+
+
 def test_a_person_at_a_terminal_is_asked_first(confirm, monkeypatch, home):
     monkeypatch.setattr(confirming, "is_terminal", lambda: True)
     result = run("confirm", "flowers", "--name", "asked", *SMALL, "--folder", home, input="n\n")
