@@ -14,6 +14,7 @@ import numpy as np
 
 from archloss.search.analysis.axes import Array, Axis, Category, Numeric
 from archloss.search.analysis.surface import Surface
+from archloss.search.analysis.uniform import spread
 from archloss.search.analysis.verdict import LEVEL
 from archloss.spaces.dimensions import Value
 
@@ -60,21 +61,13 @@ def _follow(surface: Surface, index: int, others: Array) -> Dependence:
 
 
 def _sample(axes: Sequence[Axis]) -> Array:
-    """Return points `[N, D]` that are uniform over the search, with whole numbers whole."""
+    """Return points `[N, D]` that are uniform over the search."""
     root = 1.0
     for _ in range(_STEPS):  # of x^(D + 1) = x + 1, which makes a sequence of low discrepancy
         root = (1 + root) ** (1 / (len(axes) + 1))
     steps = root ** -np.arange(1.0, len(axes) + 1)
     uniform = (0.5 + np.arange(_SAMPLES)[:, None] * steps) % 1
-    return np.stack([_place(axis, uniform[:, index]) for index, axis in enumerate(axes)], axis=1)
-
-
-def _place(axis: Axis, uniform: Array) -> Array:
-    if isinstance(axis, Category):
-        return np.floor(uniform * len(axis.levels))
-    if axis.steps:
-        return np.floor(uniform * len(axis.steps)) / (len(axis.steps) - 1)
-    return axis.encode(axis.decode(uniform)) if axis.whole else uniform
+    return np.stack([spread(axis, uniform[:, index]) for index, axis in enumerate(axes)], axis=1)
 
 
 def _list_places(axis: Axis) -> Array:

@@ -18,14 +18,17 @@ def make_share(*axes, share):
     return Share(axes=axes, share=Interval(estimate=share, low=0.9 * share, high=1.2 * share))
 
 
-def make_importance(axes, *, explained=0.9):
+def make_importance(axes, *, explained=0.9, known=0.8):
     """Make shares that halve from term to term; the question's interaction has the least."""
     names = [axis.name for axis in axes]
     terms = [make_share(f"other_{place}", share=0.5**place) for place in range(1, 13)]
+    shares = np.array([*(0.5**place for place in range(1, 13)), 0.0001])
     return Importance(
         logarithmic=True,
         explained=Interval(estimate=explained, low=explained / 2, high=1.0),
+        known=known,
         terms=(*terms, make_share(*names, share=0.0001)),
+        draws=np.linspace(0.5, 1.5, 101)[:, None] * shares,
         totals=tuple(make_share(name, share=0.1) for name in names),
     )
 

@@ -1,9 +1,12 @@
 """The evidence below an answer, against surfaces whose truth is known and numbers by hand."""
 
 import dataclasses
+from itertools import combinations
 
 import numpy as np
+import optuna
 import pytest
+from optuna.distributions import IntDistribution
 
 from archloss.search.analysis.answer import Fitted, answer
 from archloss.search.analysis.axes import Category, Numeric
@@ -11,12 +14,16 @@ from archloss.search.analysis.bands import make_band
 from archloss.search.analysis.basis import Roles
 from archloss.search.analysis.dependence import find_dependence
 from archloss.search.analysis.evidence import find_evidence
+from archloss.search.analysis.example import EXAMPLE_ERROR, read_example
 from archloss.search.analysis.front import find_front
 from archloss.search.analysis.importance import find_importance
 from archloss.search.analysis.selection import find_best, find_selection
 from archloss.search.analysis.spread import Replicates, find_repeated, find_spread, pool
+from archloss.search.analysis.study import Question
 from archloss.search.analysis.surface import fit_surface
+from archloss.search.analysis.tables import Columns, make_table_trials
 from archloss.search.analysis.trials import Kind, Trials
+from archloss.search.analysis.uniform import list_cells, spread
 
 AXES = (
     Numeric(name="depth", low=1, high=32, log=True, whole=True),
@@ -28,9 +35,16 @@ ROLES = Roles(context=0, choice=2, by=1)
 LEVELS = np.array([-1.0, 0.0, 2.5])
 
 
+def weigh_depths():
+    """Return where the depths from 1 to 32 lie, and the part of the range that rounds to each."""
+    depths = np.arange(1, 33)
+    return np.log(depths) / np.log(32), np.log((depths + 0.5) / (depths - 0.5)) / np.log(65)
+
+
 def make_trials(count, value, *, noise=0.01, seed=0, kinds=None):
     random = np.random.default_rng(seed)
     points = random.uniform(size=(count, 4))
+    points[:, 0] = random.choice(weigh_depths()[0], count, p=weigh_depths()[1])
     points[:, 1] = random.integers(0, 3, count)
     points[:, 3] = random.integers(0, 3, count) / 2
     values = value(points) + noise * random.standard_normal(count)
@@ -67,48 +81,157 @@ def known():
 def test_shares_of_variance_are_those_worked_out(known):
     found = find_importance(known.surface)
     assert not found.logarithmic
-    # (x - 1/2) has variance 1/12 on [0, 1]; that of three levels is their mean square.
+    places, chances = weigh_depths()
+    middle = chances @ places
+    variance = chances @ (places - middle) ** 2
     parts = {
-        ("depth",): 4 / 12,
+        ("depth",): 4 * variance,
         ("activation",): np.mean((LEVELS - 0.5) ** 2),
-        ("depth", "ce_weight"): 36 / 144,
+        # (mix - 1/2) has variance 1/12; as the depths' mean is not 1/2, mix has an effect alone
+        ("ce_weight",): 36 * (middle - 0.5) ** 2 / 12,
+        ("depth", "ce_weight"): 36 * variance / 12,
     }
     whole = sum(parts.values())
     shares = {share.axes: share.share for share in found.terms}
-    for axes, variance in parts.items():
-        assert shares[axes].estimate == pytest.approx(variance / whole, abs=0.01)
-        assert shares[axes].high - shares[axes].low < 0.05
+    for axes, part in parts.items():
+        assert shares[axes].estimate == pytest.approx(part / whole, abs=0.003)
+        assert shares[axes].high - shares[axes].low < 0.02
     for axes, share in shares.items():
-        assert share.high < 0.01 or axes in parts
+        assert share.high < 0.002 or axes in parts
     assert sum(share.estimate for share in shares.values()) == pytest.approx(1)
     totals = {share.axes[0]: share.share.estimate for share in found.totals}
-    assert totals["depth"] == pytest.approx((4 / 12 + 36 / 144) / whole, abs=0.02)
-    assert totals["width"] == pytest.approx(0, abs=0.01)
+    assert totals["depth"] == pytest.approx((4 + 3) * variance / whole, abs=0.005)
+    assert totals["width"] == pytest.approx(0, abs=0.002)
     assert [share.share.estimate for share in found.terms] == sorted(
         (share.estimate for share in shares.values()), reverse=True
     )
     assert found.explained.estimate == pytest.approx(whole / (whole + 0.01**2), abs=0.01)
+    orders = found.add_orders()
+    assert orders[2].estimate == pytest.approx(3 * variance / whole, abs=0.005)
+    assert orders[3].high < 0.002
+    assert orders[1].estimate + orders[2].estimate + orders[3].estimate == pytest.approx(1)
 
 
-def test_noise_alone_makes_no_term_matter():
+def test_shares_of_a_grid_are_those_of_its_own_analysis_of_variance():
+    """The example has each of its 2,106 designs four times: what each term makes can be counted."""
+    columns = Columns(
+        question=Question(context="depth", choice="ce_weight", by="residual"),
+        error=EXAMPLE_ERROR,
+        tuned=("learning_rate",),
+    )
+    trials = make_table_trials(read_example(), columns, name="example")
+    surface = fit_surface(trials, random=np.random.default_rng(0), draws=100)
+    exact = analyse_grid(trials, surface.scale.apply(trials.values))
+    assert len(exact) == 14
+    for term in find_importance(surface).terms:
+        # three axes together are bounded to coarser functions, and so lose some
+        assert term.share.estimate == pytest.approx(exact[frozenset(term.axes)], abs=0.005)
+        if term.axes == ("ce_weight",):
+            assert term.share.low < exact[frozenset(term.axes)] < term.share.high
+
+
+def analyse_grid(trials, values):
+    """Return the share of each term of up to three axes, from the means over a whole grid."""
+    places = [np.unique(column, return_inverse=True)[1] for column in trials.points.T]
+    counts = np.zeros([1 + place.max() for place in places])
+    sums = counts.copy()
+    np.add.at(counts, tuple(places), 1)
+    np.add.at(sums, tuple(places), values)
+    axes = range(len(places))
+    effects = {}
+    for size in range(4):
+        for kept in combinations(axes, size):
+            others = tuple(axis for axis in axes if axis not in kept)
+            mean = (sums / counts).mean(axis=others, keepdims=True)
+            effects[kept] = mean - sum(
+                (effect for smaller, effect in effects.items() if set(smaller) < set(kept)), 0.0
+            )
+    del effects[()]
+    whole = sum((effect**2).mean() for effect in effects.values())
+    return {
+        frozenset(trials.names[axis] for axis in kept): (effect**2).mean() / whole
+        for kept, effect in effects.items()
+    }
+
+
+@pytest.mark.parametrize(
+    ("axis", "places", "chances"),
+    [
+        (Category(name="a", levels=("x", "y")), [0, 1], [1 / 2, 1 / 2]),
+        (Numeric(name="a", low=1, high=9, steps=(1.0, 2.0, 9.0)), [0, 1 / 2, 1], [1 / 3] * 3),
+        (Numeric(name="a", low=2, high=5, whole=True), [0, 1 / 3, 2 / 3, 1], [1 / 4] * 4),
+        (
+            Numeric(name="a", low=0, high=3, whole=True, log=True),  # in the logarithm of a + 1
+            [0, 1 / 2, np.log2(3) / 2, 1],
+            np.log([3, 5 / 3, 7 / 5, 9 / 7]) / np.log(9),
+        ),
+    ],
+)
+def test_places_are_as_likely_as_they_are_drawn(axis, places, chances):
+    cells = list_cells(axis)
+    assert cells.places == pytest.approx(places)
+    assert cells.chances == pytest.approx(chances)
+    drawn = spread(axis, (np.arange(10_000) + 0.5) / 10_000)
+    for place, chance in zip(cells.places, chances, strict=True):
+        assert (drawn == place).mean() == pytest.approx(chance, abs=2e-4)
+
+
+def test_a_range_of_numbers_is_uniform():
+    uniform = np.linspace(0, 1, 7)
+    for axis in (AXES[2], Numeric(name="a", low=1, high=5000, whole=True)):
+        assert list_cells(axis) is None
+        assert spread(axis, uniform).tolist() == uniform.tolist()
+
+
+def test_depths_are_as_likely_as_optuna_draws_them():
+    places, chances = weigh_depths()
+    cells = list_cells(AXES[0])
+    assert cells.places == pytest.approx(places)
+    assert cells.chances == pytest.approx(chances)
+    study = optuna.create_study(sampler=optuna.samplers.RandomSampler(seed=0))
+    drawn = [study.ask({"depth": IntDistribution(1, 32, log=True)}) for _ in range(2000)]
+    shallow = np.mean([trial.params["depth"] == 1 for trial in drawn])
+    assert shallow == pytest.approx(chances[0], abs=0.04)
+
+
+@pytest.mark.parametrize("count", [60, 200])
+def test_noise_alone_makes_no_term_matter(count):
+    explained = []
     for seed in range(3):
-        trials = make_trials(200, lambda points: 0.0 * points[:, 0], noise=1.0, seed=seed)
+        trials = make_trials(count, lambda points: 0.0 * points[:, 0], noise=1.0, seed=seed)
         found = find_importance(fit(trials).surface)
-        assert max(share.share.low for share in found.terms) < 0.15
-        assert found.explained.low < 0.1
-        assert found.explained.estimate < 0.2
+        assert max(share.share.low for share in found.terms) < 0.1
+        assert found.explained.low < 0.05
+        assert found.known < 0.45
+        explained.append(found.explained.estimate)
+    assert np.mean(explained) < (0.25 if count == 60 else 0.12)
+
+
+def test_what_the_surface_explains_is_what_it_does():
+    explained = []
+    for seed in range(3):
+        trials = make_trials(
+            400, lambda points: 2 * np.sqrt(12) * points[:, 2], noise=3.0, seed=seed
+        )
+        found = find_importance(fit(trials).surface)
+        assert found.explained.high - found.explained.low < 0.25
+        assert found.known > 0.6
+        assert found.terms[0].axes == ("ce_weight",)
+        explained.append(found.explained)
+    assert np.mean([one.estimate for one in explained]) == pytest.approx(4 / (4 + 9), abs=0.05)
+    assert sum(one.low < 4 / (4 + 9) < one.high for one in explained) >= 2
 
 
 def test_dependence_is_the_mean_over_the_other_axes(known):
     depth, level, mix, width = find_dependence(known.surface)
     assert depth.values == tuple(float(value) for value in np.unique(np.round(depth.values)))
     places = AXES[0].encode(np.array(depth.values))
+    even, chances = weigh_depths()
     assert depth.mean == pytest.approx(2 * (places - 0.5), abs=0.05)
     assert level.values == ("relu", "gelu", "tanh")
-    # The whole depths that are searched are not quite even in their logarithm.
     assert np.diff(level.mean) == pytest.approx(np.diff(LEVELS), abs=0.03)
     assert mix.values[:1] + mix.values[-1:] == (0.0, 1.0)
-    assert np.ptp(mix.mean) < 0.1
+    assert mix.mean[-1] - mix.mean[0] == pytest.approx(6 * (chances @ even - 0.5), abs=0.03)
     assert width.values == (16.0, 32.0, 64.0)
     assert np.ptp(width.mean) < 0.03
     for one in (depth, level, mix, width):

@@ -166,6 +166,8 @@ def test_the_document_has_every_number(folder, findings):
         "share": {"estimate": 0.5, "low": 0.45, "high": 0.6},
     }
     assert len(document["importance"]["terms"]) == 13
+    assert [one["axes"] for one in document["importance"]["orders"]] == [1, 2]
+    assert document["importance"]["orders"][1]["share"]["estimate"] == pytest.approx(0.0001)
     assert [one["axes"] for one in document["importance"]["totals"]] == [["depth"], ["ce_weight"]]
     assert document["partial_dependence"][2] == {
         "axis": "residual",
@@ -204,12 +206,21 @@ def test_the_table_of_shares_has_the_largest_the_asked_and_the_rest(findings):
     assert rows[-2].share == "0.0%"
     assert rows[-1].name.endswith(" others together")
     assert sum(float(row.share.removesuffix("%")) for row in rows) == pytest.approx(100, abs=0.3)
+    # 1/256 + 1/512 + ... + 1/4096, from half of that to half as much again
+    assert (rows[-1].name, rows[-1].share) == ("5 others together", "0.8%")
+    assert rows[-1].share_range == "0.4 to 1.1"
 
 
-def test_shares_of_hardly_any_variance_are_called_a_guess(findings):
+def test_shares_of_one_axis_two_and_more_are_said(findings):
+    said = make_captions(findings).importance
+    assert "Axes alone make 100% (52 to 147), two together 0% (0 to 0). " in said
+
+
+def test_shares_of_what_is_hardly_known_are_called_a_guess(findings):
     assert "a guess" not in make_captions(findings).importance
     little = replace(
-        findings.evidence, importance=make_importance(findings.trials.axes[:2], explained=0.1)
+        findings.evidence,
+        importance=make_importance(findings.trials.axes[:2], explained=0.1, known=0.4),
     )
     said = make_captions(replace(findings, evidence=little)).importance
     assert "explains 10% (5 to 100)" in said

@@ -37,7 +37,12 @@ def _write_importance(importance: Importance) -> dict[str, object]:
     return {
         "scale": "logarithm" if importance.logarithmic else "objective",
         "explained": asdict(importance.explained),
+        "known": round_number(importance.known),
         "terms": [write(share) for share in importance.terms],
+        "orders": [
+            {"axes": order, "share": asdict(share)}
+            for order, share in importance.add_orders().items()
+        ],
         "totals": [write(share) for share in importance.totals],
     }
 

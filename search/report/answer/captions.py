@@ -4,8 +4,11 @@ from dataclasses import dataclass
 
 from archloss.search.report.answer.findings import Findings
 
-_LITTLE = 0.15
-"""With less of the variance explained, the surface's own shares may be those of noise."""
+_LITTLE = 0.5
+"""With less of its variance known, the surface's shares may be those of noise."""
+
+
+_ORDERS = ("two", "three")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -28,9 +31,9 @@ def make_captions(findings: Findings) -> Captions:
         importance=(
             "How much of the surface's variance over the whole search each axis makes alone, and "
             f"several make together, in {scale} of trials that do not diverge. Lines are 95% "
-            f"intervals.{explained} A share says how much moves, not where the lowest {label} is: "
-            f"{answer.context} and {answer.choice} may share little and yet move the best "
-            f"{answer.choice}, or share much and leave it where it is."
+            f"intervals.{_say_orders(findings)}{explained} A share says how much moves, "
+            f"not where the lowest {label} is: {answer.context} and {answer.choice} may share "
+            f"little and yet move the best {answer.choice}, or share much and leave it where it is."
         ),
         dependence=(
             f"The expected {label} along each axis, averaged over all others, which are not tuned "
@@ -45,6 +48,19 @@ def make_captions(findings: Findings) -> Captions:
     )
 
 
+def _say_orders(findings: Findings) -> str:
+    importance = findings.evidence.importance
+    if importance is None:
+        return ""
+    shares = [
+        f"{100 * share.estimate:.0f}% ({100 * share.low:.0f} to {100 * share.high:.0f})"
+        for share in importance.add_orders().values()
+    ]
+    alone, *together = shares
+    names = [f"{name} together {share}" for name, share in zip(_ORDERS, together, strict=False)]
+    return f" Axes alone make {', '.join([alone, *names])}."
+
+
 def _say_explained(findings: Findings) -> str:
     importance = findings.evidence.importance
     assert importance is not None
@@ -53,8 +69,8 @@ def _say_explained(findings: Findings) -> str:
         f" The surface explains {100 * share.estimate:.0f}% ({100 * share.low:.0f} to "
         f"{100 * share.high:.0f}) of what trials vary by over the search; the rest is noise."
     )
-    if share.low < _LITTLE:
-        text += " That is little, or not known to be more: its shares are a guess."
+    if importance.known < _LITTLE:
+        text += " Too little is known of it to say which axes make it: its shares are a guess."
     return text
 
 

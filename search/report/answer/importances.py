@@ -7,6 +7,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, MaxNLocator
 
 from archloss.search.analysis.importance import Importance, Share
+from archloss.search.analysis.verdict import Interval
 from archloss.search.report.answer.figures import GRID, HUES, INK, use_style
 from archloss.search.report.answer.findings import Findings
 
@@ -31,12 +32,12 @@ def name_term(share: Share) -> str:
     return _TIMES.join(share.axes)
 
 
-def choose_terms(findings: Findings, importance: Importance) -> list[Share]:
-    """Return the largest terms, and those of the question's own interaction, the largest first."""
+def choose_terms(findings: Findings, importance: Importance) -> list[int]:
+    """Return the places of the largest terms, and of the question's own interaction, in order."""
     answer = findings.answer
     asked = {answer.context, answer.choice}
     return [
-        share
+        place
         for place, share in enumerate(importance.terms)
         if (place < _MOST and share.share.high >= _SMALLEST)
         or asked <= set(share.axes) <= asked | {answer.by}
@@ -46,25 +47,28 @@ def choose_terms(findings: Findings, importance: Importance) -> list[Share]:
 def list_shares(findings: Findings, importance: Importance) -> list[ShareRow]:
     """Return the rows of the table: the terms that are shown, and what the others sum to."""
     shown = choose_terms(findings, importance)
+    others = [place for place in range(len(importance.terms)) if place not in shown]
     rows = [
-        ShareRow(
-            name=name_term(share),
-            share=f"{100 * share.share.estimate:.1f}%",
-            share_range=f"{100 * share.share.low:.1f} to {100 * share.share.high:.1f}",
-        )
-        for share in shown
+        _make_row(name_term(importance.terms[place]), importance.terms[place].share)
+        for place in shown
     ]
-    others = len(importance.terms) - len(shown)
     if others:
-        rest = 1 - sum(share.share.estimate for share in shown)
-        name = f"{others} others together" if others > 1 else "one other"
-        rows.append(ShareRow(name=name, share=f"{100 * max(rest, 0.0):.1f}%", share_range=""))
+        name = f"{len(others)} others together" if len(others) > 1 else "one other"
+        rows.append(_make_row(name, importance.add(others)))
     return rows
+
+
+def _make_row(name: str, share: Interval) -> ShareRow:
+    return ShareRow(
+        name=name,
+        share=f"{100 * share.estimate:.1f}%",
+        share_range=f"{100 * share.low:.1f} to {100 * share.high:.1f}",
+    )
 
 
 def draw_importance(findings: Findings, importance: Importance, *, width: float) -> Figure:
     """Return the picture of the largest shares, with their intervals; `width` in inches."""
-    shown = choose_terms(findings, importance)[::-1]
+    shown = [importance.terms[place] for place in choose_terms(findings, importance)][::-1]
     with use_style():
         figure = Figure(figsize=(width, 0.9 + 0.28 * len(shown)), layout="constrained")
         FigureCanvasAgg(figure)
