@@ -17,7 +17,8 @@ class Selection:
 
     `luck` is the expected objective less the one that it reached. `test` is its objective on the
     test split, and `shift` by how much that is above validation in the median of trials; None where
-    they are not known. `number` is its number in the study, None for a table.
+    they are not known. `others` are the objectives of the other completed trials of its design,
+    which nobody chose. `number` is its number in the study, None for a table.
     """
 
     number: int | None
@@ -27,6 +28,7 @@ class Selection:
     luck: Interval
     test: float | None = None
     shift: float | None = None
+    others: tuple[float, ...] = ()
 
 
 def find_best(fitted: Fitted) -> int:
@@ -42,6 +44,8 @@ def find_selection(
     trials, best = fitted.trials, find_best(fitted)
     value = float(trials.values[best])
     draws = _expect(fitted, trials.points[best : best + 1])
+    same = trials.find(Kind.COMPLETED) & (trials.points == trials.points[best]).all(axis=1)
+    same[best] = False
     return Selection(
         number=None if trials.numbers is None else int(trials.numbers[best]),
         trials=trials.count(Kind.COMPLETED),
@@ -50,6 +54,7 @@ def find_selection(
         luck=make_interval(draws - value),
         test=test,
         shift=shift,
+        others=tuple(trials.values[same].tolist()),
     )
 
 

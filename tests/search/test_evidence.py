@@ -336,6 +336,22 @@ def test_the_luck_of_the_best_is_what_its_design_is_expected_to_lose():
     assert found.luck.estimate == pytest.approx(found.expected.estimate - found.value)
     assert found.luck.low > 0.1
     assert (found.test, found.shift, found.trials) == (1.1, 0.02, 300)
+    assert found.others == ()
+
+
+def test_other_trainings_of_the_best_design_are_those_that_completed():
+    trials = make_trials(60, get_value, noise=0.5)
+    fitted = fit(trials)
+    best = find_best(fitted)
+    values, kinds, points = trials.values.copy(), trials.kinds.copy(), trials.points.copy()
+    again = [place for place in range(5) if place != best][:3]
+    points[again] = points[best]
+    kinds[again[0]] = Kind.DIVERGED.value
+    values[again] = [np.nan, 7.0, 9.0]
+    repeated = dataclasses.replace(trials, points=points, kinds=kinds, values=values)
+    found = find_selection(Fitted(surface=fitted.surface, trials=repeated))
+    assert found.value == trials.values.min()
+    assert found.others == (7.0, 9.0)
 
 
 def test_bands_are_quantiles_over_trials():

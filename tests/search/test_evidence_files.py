@@ -253,6 +253,20 @@ def test_luck_is_said_where_there_is_some(findings):
     )
 
 
+@pytest.mark.parametrize(
+    ("others", "said"),
+    [
+        ((0.03,), "Its design's other training reached 3.00%."),
+        ((0.03, 0.05), "Its design's 2 other trainings reached 4.00% on average."),
+    ],
+)
+def test_what_else_came_of_the_best_design_is_said(findings, others, said):
+    selection = make_selection(others=others)
+    assert say_selection(findings, selection).endswith(f"trials. {said}")
+    told = replace(findings, evidence=make_evidence(findings, selection=selection))
+    assert make_document(told)["selection"]["others"] == list(others)
+
+
 def test_other_objectives_are_said_without_points():
     findings = make_whole(objective="validation_nll")
     told = " ".join(list_trust(findings))

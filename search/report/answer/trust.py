@@ -1,5 +1,8 @@
 """How far numbers can be trusted, in sentences: the seed's part, and that of choosing the best."""
 
+from collections.abc import Sequence
+from statistics import fmean
+
 from archloss.search.analysis.selection import Selection
 from archloss.search.analysis.spread import SeedSpread, StratumSpread
 from archloss.search.report.answer.findings import Findings
@@ -66,7 +69,16 @@ def say_selection(findings: Findings, selection: Selection) -> str:
         luckily = f"about {size} ({between}) are the luck of being"
     else:
         luckily = "no luck with its seed shows, though it is"
-    return f"{reached}. {expected}: {luckily} the best of {selection.trials:,} trials."
+    told = f"{reached}. {expected}: {luckily} the best of {selection.trials:,} trials."
+    return told + _say_others(findings, selection.others)
+
+
+def _say_others(findings: Findings, others: Sequence[float]) -> str:
+    if not others:
+        return ""
+    count = "other training" if len(others) == 1 else f"{len(others)} other trainings"
+    mean = "" if len(others) == 1 else " on average"
+    return f" Its design's {count} reached {findings.measure.format_value(fmean(others))}{mean}."
 
 
 def _say_shift(findings: Findings, shift: float) -> str:
