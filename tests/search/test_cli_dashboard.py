@@ -33,10 +33,21 @@ def take_port():
         yield listener.getsockname()[1]
 
 
+HEARING_CTRL_C = """
+import signal, sys
+signal.signal(signal.SIGINT, signal.default_int_handler)
+from archloss.search.cli import main
+main()
+"""
+
+
 @contextlib.contextmanager
 def serve(*arguments):
-    """Start the command; give its process and the address that it prints."""
-    command = [sys.executable, "-m", "archloss", "dashboard", *map(str, arguments)]
+    """Start the command; give its process and the address that it prints.
+
+    It hears Ctrl-C also where the tests run in the background, and do not.
+    """
+    command = [sys.executable, "-c", HEARING_CTRL_C, "dashboard", *map(str, arguments)]
     with subprocess.Popen(
         command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, bufsize=1
     ) as process:
