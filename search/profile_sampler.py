@@ -33,9 +33,11 @@ from archloss.search.asking import Distributions, PackSampler, Params
 SPREAD, WHOLE = 0.5, 0.25
 """Shares of a pack in which nothing is tuned, and in which all axes are; in the rest, all but the
 context and `by`."""
-_DRAWS, _BURN_IN = 64, 80
+_DRAWS, _BURN_IN, _WARM_BURN_IN = 64, 80, 20
 _STEPS, _PASSES = 17, 3
-_REFIT_AFTER = 0.1
+_REFIT_AFTER, _AFRESH_AFTER = 1.1, 2.0
+"""By how many times the trials grow before the surface is fitted again, and before it is fitted
+without what was known of it."""
 
 
 class ProfileSampler(PackSampler):
@@ -60,7 +62,7 @@ class ProfileSampler(PackSampler):
         self._startup_trials = startup_trials
         self._penalty = penalty
         self._surface: Surface | None = None
-        self._fitted_to = 0
+        self._fitted_to = self._afresh_at = 0
 
     def choose(self, study: Study, count: int, distributions: Distributions) -> list[Params]:
         """Return designs, each of them the best of a draw in its own part of the search."""
@@ -75,12 +77,8 @@ class ProfileSampler(PackSampler):
         if len(reached) < self._startup_trials or len(set(reached)) < 2:
             return _decode_all(axes, points)
         roles = self._find_roles(axes)
-        if self._surface is None or len(finished) >= self._fitted_to * (1 + _REFIT_AFTER):
-            trials = _make_trials(finished, axes, roles, self._penalty)
-            self._surface = fit_surface(
-                trials, random=self._generator, draws=_DRAWS, burn_in=_BURN_IN
-            )
-            self._fitted_to = len(finished)
+        if self._surface is None or len(finished) >= self._fitted_to * _REFIT_AFTER:
+            self._surface = self._fit(_make_trials(finished, axes, roles, self._penalty))
         kinds = self._generator.permutation((np.arange(count) + 0.5) / count)
         free = np.ones((count, len(axes)), dtype=bool)
         free[kinds < SPREAD] = False
@@ -90,6 +88,20 @@ class ProfileSampler(PackSampler):
             free[given, roles.by] = False
         self._tune(self._surface, axes, points, free)
         return _decode_all(axes, points)
+
+    def _fit(self, trials: Trials) -> Surface:
+        """Return the surface; between doublings of the trials it goes on from the last one."""
+        self._fitted_to = count = len(trials.points)
+        known = self._surface if count < self._afresh_at * _AFRESH_AFTER else None
+        if known is None:
+            self._afresh_at = count
+        return fit_surface(
+            trials,
+            random=self._generator,
+            draws=_DRAWS,
+            burn_in=_BURN_IN if known is None else _WARM_BURN_IN,
+            after=known,
+        )
 
     def _find_roles(self, axes: Sequence[Axis]) -> Roles:
         names = [axis.name for axis in axes]

@@ -5,11 +5,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
-from threadpoolctl import threadpool_limits
 
 from archloss.search.analysis.axes import Array, Axis, Category, Numeric
 from archloss.search.analysis.profile import Profile, draw_profile
 from archloss.search.analysis.surface import Surface, fit_surface
+from archloss.search.analysis.threads import on_one_thread
 from archloss.search.analysis.trials import Kind, Trials, keep_levels
 from archloss.search.analysis.verdict import (
     Cost,
@@ -111,10 +111,8 @@ def answer(trials: Trials, *, bound: float, seed: int = 0) -> Answer:
     check_trials(trials)
     names, trials, left_out = leave_out_levels(trials)
     random = np.random.default_rng(seed)
-    # On a busy machine threads wait for each other longer than these small products take.
-    with threadpool_limits(limits=1, user_api="blas"):
-        surface = fit_surface(trials, random=random)
-        profile = profile_surface(trials, surface)
+    surface = fit_surface(trials, random=random)
+    profile = profile_surface(trials, surface)
     axis, choice_axis = _get_question(trials)
     contexts, choices = axis.decode(profile.contexts), choice_axis.decode(profile.choices)
     costs = [estimate_cost(profile.draws[:, level]) for level in range(len(names))]
@@ -209,6 +207,7 @@ def leave_out_levels(trials: Trials) -> tuple[list[Value | None], Trials, tuple[
     return [levels[level] for level in kept], trials, caveats
 
 
+@on_one_thread
 def profile_surface(
     trials: Trials,
     surface: Surface,

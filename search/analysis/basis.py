@@ -1,4 +1,4 @@
-"""What an error surface is made of: orthonormal functions of one, two and three axes.
+"""What an error surface is made of: orthonormal functions of one to four axes.
 
 Along a number's axis these are Legendre polynomials, and along a category's the contrasts of its
 levels; a function of several axes is a product. All have mean 0 and variance 1 where the axes are
@@ -38,17 +38,21 @@ class Term:
 
 @dataclass(frozen=True, kw_only=True)
 class _Detail:
-    """The degrees of terms: of one axis (context, choice, another), of the question's two, ..."""
+    """The degrees of terms: of one axis (context, choice, another), of the question's two, ...
+
+    Those of context, choice, another axis and `by` together are left out where `four` is 0.
+    """
 
     one: tuple[int, int, int]
     question: tuple[int, int]
     pair: int
     three: int
+    four: int
 
 
-_COARSE = _Detail(one=(7, 10, 6), question=(5, 8), pair=3, three=2)
-_MIDDLE = _Detail(one=(7, 10, 6), question=(5, 8), pair=4, three=3)
-_FINE = _Detail(one=(8, 12, 8), question=(7, 12), pair=6, three=4)
+_COARSE = _Detail(one=(7, 10, 6), question=(5, 8), pair=3, three=2, four=0)
+_MIDDLE = _Detail(one=(7, 10, 6), question=(5, 8), pair=4, three=3, four=3)
+_FINE = _Detail(one=(8, 12, 8), question=(7, 12), pair=6, three=4, four=4)
 _MOST_OTHERS = 2
 """With more other axes than these the coarse terms are taken: time counts."""
 _MANY_TRIALS = 2000
@@ -120,7 +124,7 @@ def make_basis(
     """Return the basis for so many trials, over axes of which `distinct` values each were tried.
 
     The axes of the question have the finest functions. No three axes act together unless one of
-    them, at least, is of the question.
+    them, at least, is of the question, and no four unless three of them are.
     """
     most = [
         len(axis.levels) - 1 if isinstance(axis, Category) else max(count - 1, 1)
@@ -158,6 +162,9 @@ def make_basis(
                 make((context, pair), (other, pair), (by, 1)),
             ]
             terms += [make((choice, three), (other, three), (by, 1))]
+            if detail.four:
+                four = detail.four
+                terms += [make((context, four), (choice, four), (other, four), (by, 1))]
     return Basis(axes, terms)
 
 

@@ -14,6 +14,7 @@ import numpy as np
 
 from archloss.search.analysis.axes import Array, Axis, Category, Numeric
 from archloss.search.analysis.surface import Surface
+from archloss.search.analysis.threads import on_one_thread
 from archloss.search.analysis.uniform import spread
 from archloss.search.analysis.verdict import LEVEL
 from archloss.spaces.dimensions import Value
@@ -34,6 +35,7 @@ class Dependence:
     high: Array
 
 
+@on_one_thread
 def find_dependence(surface: Surface) -> tuple[Dependence, ...]:
     """Return the partial dependence on each axis, in their order."""
     axes = surface.posterior.basis.axes

@@ -2,8 +2,6 @@
 
 from dataclasses import dataclass, field
 
-from threadpoolctl import threadpool_limits
-
 from archloss.search.analysis.answer import Fitted
 from archloss.search.analysis.bands import LearningCurves
 from archloss.search.analysis.dependence import Dependence, find_dependence
@@ -63,11 +61,9 @@ def find_evidence(fitted: Fitted | None) -> Evidence:
     """Return what can be computed of any trials, wherever they are from; nothing without a fit."""
     if fitted is None:
         return Evidence()
-    with threadpool_limits(limits=1, user_api="blas"):
-        dependence = find_dependence(fitted.surface)
     return Evidence(
         importance=find_importance(fitted.surface),
-        dependence=dependence,
+        dependence=find_dependence(fitted.surface),
         spread=find_spread(fitted, find_repeated(fitted)),
         selection=find_selection(fitted),
     )

@@ -22,7 +22,7 @@ from archloss.search.analysis.axes import Array
 from archloss.search.analysis.basis import Basis
 
 _DECAYS = np.array([0.02, 0.08, 0.25, 0.5, 0.8])
-_DEVIATIONS = {1: 1.0, 2: 0.1, 3: 0.05}
+_DEVIATIONS = {1: 1.0, 2: 0.1, 3: 0.05, 4: 0.05}
 """Half-Cauchy scale of a term's deviation, by its number of axes, where the target has 1."""
 _SMALLEST = 1e-6
 _VAGUE = 1e-4
@@ -42,13 +42,29 @@ class Data:
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
+class State:
+    """Where a chain is: terms' `deviations` `[G]`, axes' `decays` `[D]`, one noise for all strata.
+
+    The target is standardised.
+    """
+
+    deviations: Array
+    decays: npt.NDArray[np.int64]
+    noise: float
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
 class Posterior:
-    """Draws of a surface: `intercepts` `[T]`, `weights` `[T, P]`, `noise` deviations `[T, S]`."""
+    """Draws of a surface: `intercepts` `[T]`, `weights` `[T, P]`, `noise` deviations `[T, S]`.
+
+    `state` is where the chain ended; one of the same terms may go on from it.
+    """
 
     basis: Basis
     intercepts: Array
     weights: Array
     noise: Array
+    state: State
 
     def draw(self, points: Array) -> Array:
         """Return the surface's draws `[T, N]` at points `[N, D]`."""
@@ -78,10 +94,19 @@ class Posterior:
 
 
 def draw_posterior(
-    data: Data, basis: Basis, *, random: np.random.Generator, draws: int, burn_in: int
+    data: Data,
+    basis: Basis,
+    *,
+    random: np.random.Generator,
+    draws: int,
+    burn_in: int,
+    state: State | None = None,
 ) -> Posterior:
-    """Return draws of the surface, COPIES from each sweep after the first `burn_in`."""
-    chain = _Chain(data, basis, random)
+    """Return draws of the surface, COPIES from each sweep after the first `burn_in`.
+
+    The chain goes on from `state`, if there is one.
+    """
+    chain = _Chain(data, basis, random, state)
     for _ in range(burn_in):
         chain.sweep()
     kept = [chain.sweep() for _ in range(-(-draws // COPIES))]
@@ -92,26 +117,40 @@ def draw_posterior(
         intercepts=weights[:, 0] + chain.centre,
         weights=weights[:, 1:],
         noise=noise * chain.unit,
+        state=chain.state,
     )
 
 
 class _Chain:
     """One Markov chain; the target is standardised, and function 0 is the intercept."""
 
-    def __init__(self, data: Data, basis: Basis, random: np.random.Generator) -> None:
+    def __init__(
+        self, data: Data, basis: Basis, random: np.random.Generator, state: State | None
+    ) -> None:
         self.centre = float(data.target.mean())
         self.unit = float(data.target.std()) or 1.0
         self._random = random
         self._groups = basis.groups
         self._powers = basis.powers
+        self._whole_powers = basis.powers.astype(np.int64)
         self._sizes = np.bincount(basis.groups)
         self._starts = np.concatenate([[0], 1 + np.cumsum(self._sizes) - self._sizes])
         self._scales = np.array([_DEVIATIONS[len(term.axes)] for term in basis.terms])
         self._set_moments(data)
-        self._deviations = 0.5 * self._scales
-        self._decays = np.full(len(basis.axes), 2)
-        self._noise = np.full(len(self._counts), 0.3)
-        self._pooled_noise = 0.3
+        start = state or State(
+            deviations=0.5 * self._scales, decays=np.full(len(basis.axes), 2), noise=0.3
+        )
+        self._deviations = start.deviations
+        self._decays = start.decays.copy()
+        self._noise = np.full(len(self._counts), start.noise)
+        self._pooled_noise = start.noise
+
+    @property
+    def state(self) -> State:
+        """Where the chain is."""
+        return State(
+            deviations=self._deviations, decays=self._decays, noise=float(self._pooled_noise)
+        )
 
     def _set_moments(self, data: Data) -> None:
         target = (data.target - self.centre) / self.unit
@@ -125,6 +164,7 @@ class _Chain:
             squares.append(target[here] @ target[here])
         self._counts = np.bincount(data.strata, minlength=len(strata))
         self._products = np.stack(products)  # [S, P + 1, P + 1]
+        self._rows = self._products.reshape(-1, features.shape[1])  # [S (P + 1), P + 1]
         self._sides = np.stack(sides)
         self._squares = np.array(squares)
 
@@ -188,7 +228,10 @@ class _Chain:
         return np.concatenate([signed[:1], signed[1:][self._groups] * relative])
 
     def _draw_decays(self, weights: Array) -> None:
-        """Draw each axis's smoothness, of a few, given the weights."""
+        """Draw each axis's smoothness, of a few, given the weights.
+
+        Functions of the same power along the axis are summed before the few are compared.
+        """
         squares = (weights[1:] / self._deviations[self._groups]) ** 2
         logs = np.log(_DECAYS)
         for axis in range(len(self._decays)):
@@ -196,14 +239,16 @@ class _Chain:
             if not powers.any():
                 continue
             others = self._powers @ logs[self._decays] - powers * logs[self._decays[axis]]
-            shrinkage = others[:, None] + powers[:, None] * logs
-            chances = -0.5 * (shrinkage + squares[:, None] * np.exp(-shrinkage)).sum(axis=0)
+            sums = np.bincount(self._whole_powers[:, axis], squares * np.exp(-others))
+            shrinkage = np.arange(len(sums))[:, None] * logs
+            chances = -0.5 * (powers.sum() * logs + sums @ np.exp(-shrinkage))
             shares = np.exp(chances - chances.max()).cumsum()
             self._decays[axis] = np.searchsorted(shares, self._random.uniform() * shares[-1])
 
     def _draw_noise(self, weights: Array) -> None:
         """Draw each stratum's noise, and the one that they are pulled to."""
-        residuals = self._squares - 2 * self._sides @ weights + self._products @ weights @ weights
+        products = (self._rows @ weights).reshape(self._sides.shape)
+        residuals = self._squares - 2 * self._sides @ weights + products @ weights
         shape = (self._counts + _NOISE_PRIOR) / 2
         rate = (np.maximum(residuals, 0.0) + _NOISE_PRIOR * self._pooled_noise**2) / 2
         self._noise = np.sqrt(rate / self._random.standard_gamma(shape))

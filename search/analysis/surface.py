@@ -20,6 +20,7 @@ from archloss.search.analysis.axes import Array
 from archloss.search.analysis.basis import Basis, Roles, make_basis
 from archloss.search.analysis.divergence import Divergence, fit_divergence
 from archloss.search.analysis.posterior import Data, Posterior, draw_posterior
+from archloss.search.analysis.threads import on_one_thread
 from archloss.search.analysis.trials import Kind, Trials
 
 DRAWS = 450
@@ -116,24 +117,38 @@ class Surface:
         return values if chance is None else values + chance * (self.penalty - values)
 
 
+@on_one_thread
 def fit_surface(
     trials: Trials,
     *,
     random: np.random.Generator,
     draws: int = DRAWS,
     burn_in: int = BURN_IN,
+    after: Surface | None = None,
 ) -> Surface:
-    """Return the surface that the trials leave plausible."""
+    """Return the surface that the trials leave plausible.
+
+    `after` is that of some of these trials: its scale is kept, and the draws go on from its own.
+    """
     distinct = [len(np.unique(trials.points[:, axis])) for axis in range(len(trials.axes))]
     basis = make_basis(trials.axes, distinct, trials.roles, trials=len(trials.points))
     strata = _divide(trials)
-    scale = _choose_scale(trials, basis, strata, random)
+    scale = after.scale if after else _choose_scale(trials, basis, strata, random)
     points, target, labels = _assemble(trials, strata, scale)
     used = np.unique(labels)
     data = Data(
         features=basis.evaluate(points), target=target, strata=np.searchsorted(used, labels)
     )
-    posterior = draw_posterior(data, basis, random=random, draws=draws, burn_in=burn_in)
+    posterior = draw_posterior(
+        data,
+        basis,
+        random=random,
+        draws=draws,
+        burn_in=burn_in,
+        state=after.posterior.state
+        if after and after.posterior.basis.terms == basis.terms
+        else None,
+    )
     divergence = None
     if trials.count(Kind.DIVERGED):
         diverged = trials.find(Kind.DIVERGED)

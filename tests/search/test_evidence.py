@@ -122,16 +122,16 @@ def test_shares_of_a_grid_are_those_of_its_own_analysis_of_variance():
     trials = make_table_trials(read_example(), columns, name="example")
     surface = fit_surface(trials, random=np.random.default_rng(0), draws=100)
     exact = analyse_grid(trials, surface.scale.apply(trials.values))
-    assert len(exact) == 14
+    assert len(exact) == 15
     for term in find_importance(surface).terms:
-        # three axes together are bounded to coarser functions, and so lose some
-        assert term.share.estimate == pytest.approx(exact[frozenset(term.axes)], abs=0.005)
+        # of three axes and more only the coarser functions are there, and so some is lost
+        assert term.share.estimate == pytest.approx(exact[frozenset(term.axes)], abs=0.006)
         if term.axes == ("ce_weight",):
             assert term.share.low < exact[frozenset(term.axes)] < term.share.high
 
 
 def analyse_grid(trials, values):
-    """Return the share of each term of up to three axes, from the means over a whole grid."""
+    """Return the share of each term, from the means over a whole grid."""
     places = [np.unique(column, return_inverse=True)[1] for column in trials.points.T]
     counts = np.zeros([1 + place.max() for place in places])
     sums = counts.copy()
@@ -139,7 +139,7 @@ def analyse_grid(trials, values):
     np.add.at(sums, tuple(places), values)
     axes = range(len(places))
     effects = {}
-    for size in range(4):
+    for size in range(5):
         for kept in combinations(axes, size):
             others = tuple(axis for axis in axes if axis not in kept)
             mean = (sums / counts).mean(axis=others, keepdims=True)

@@ -8,7 +8,7 @@ _LITTLE = 0.5
 """With less of its variance known, the surface's shares may be those of noise."""
 
 
-_ORDERS = ("two", "three")
+_ORDERS = ("two", "three", "four")
 
 
 @dataclass(frozen=True, kw_only=True)

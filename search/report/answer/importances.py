@@ -14,7 +14,12 @@ from archloss.search.report.answer.findings import Findings
 _MOST = 9
 _SMALLEST = 0.005
 """A term whose interval ends below that is shown only where it is asked about."""
-_ORDERS = {1: (HUES[0], "one axis"), 2: (HUES[1], "two axes"), 3: (HUES[2], "three axes")}
+_ORDERS = {
+    order: (hue, label)
+    for order, hue, label in zip(
+        (1, 2, 3, 4), HUES, ("one axis", "two axes", "three axes", "four axes"), strict=True
+    )
+}
 _TIMES = " \N{MULTIPLICATION SIGN} "
 
 
