@@ -1,14 +1,17 @@
 """How often the answer is right: coverage of its intervals and rates of false verdicts.
 
-    python benchmarks/calibration.py run --trials 100 300 --repetitions 200 --out results.jsonl
+    python benchmarks/calibration.py run --repetitions 200 --out results.jsonl
     python benchmarks/calibration.py show results.jsonl
 
 Each repetition draws trials from a surface whose truth is known (benchmarks/surfaces.py), with a
-sampler at work on its noisy errors, and answers as `archloss report` does. `run` leaves out what
-the file has already, so that it can be stopped and gone on with.
+sampler at work on its noisy errors, and answers as `archloss report` does, after the first 100
+trials, 300 and 1,000. `run` leaves out what the file has already, so that it can be stopped and
+gone on with; `--known` names a file of results from before, which may be packed by gzip.
 """
 
 import argparse
+import dataclasses
+import gzip
 import json
 import multiprocessing
 import os
@@ -59,6 +62,7 @@ SAMPLERS = {
     "tpe": lambda seed: BatchTPESampler(startup_trials=20, candidates=24, seed=seed),
 }
 Cell = tuple[str, str, int, int]
+Study = tuple[str, str, int, tuple[int, ...]]
 KEYS = ("true", "estimate", "best", "change", "error", "cost", "width", "off")
 HEADINGS = (
     *("surface", "sampler", "trials", "repetitions", "refused", "true cost", "estimate"),
@@ -128,12 +132,30 @@ def covers(interval: Interval, low: float, high: float) -> bool:
     return bool(interval.low <= high and interval.high >= low)
 
 
-def check(cell: Cell) -> dict[str, Any]:
-    """Return what one repetition got right."""
-    name, sampler, count, seed = cell
-    truth = TRUTHS[name]
+def take_first(trials: Trials, count: int) -> Trials:
+    """Return a study's trials at the time when it had so many."""
+    first = slice(0, count)
+    return dataclasses.replace(
+        trials,
+        points=trials.points[first],
+        kinds=trials.kinds[first],
+        values=trials.values[first],
+        early=trials.early[first],
+    )
+
+
+def check_study(study: Study) -> list[dict[str, Any]]:
+    """Return what the answers of one study got right, after each number of trials."""
+    name, sampler, seed, counts = study
     optuna.logging.set_verbosity(optuna.logging.ERROR)
-    trials = draw_trials(truth, sampler, count, seed)
+    trials = draw_trials(TRUTHS[name], sampler, max(counts), seed)
+    return [check((name, sampler, count, seed), take_first(trials, count)) for count in counts]
+
+
+def check(cell: Cell, trials: Trials) -> dict[str, Any]:
+    """Return what one answer got right."""
+    name, _, _, seed = cell
+    truth = TRUTHS[name]
     started = time.perf_counter()
     try:
         found = answer(trials, bound=BOUND, seed=seed)
@@ -145,7 +167,8 @@ def check(cell: Cell) -> dict[str, Any]:
     profile = truth.get_profile(depths, mixes)
     step = found.choices[1] - found.choices[0]
     levels = []
-    for level, g in zip(found.levels, profile, strict=True):
+    for level in found.levels:  # of which one may have been left out
+        g = profile[AXES[RESIDUAL].levels.index(level.level)]
         lowest = [mixes[row <= row.min() + 1e-9] for row in g]
         cost = max(float(g.mean(axis=0).min() - g.min(axis=1).mean()), 0.0)  # not -1e-18
         best = [
@@ -179,28 +202,44 @@ def check(cell: Cell) -> dict[str, Any]:
                 "verdict": level.verdict.name,
             }
         )
-    return {"cell": cell, "seconds": seconds, "verdict": found.verdict.name, "levels": levels}
+    return {
+        "cell": cell,
+        "seconds": round(seconds, 3),
+        "verdict": found.verdict.name,
+        "levels": [
+            {key: round(one, 6) if isinstance(one, float) else one for key, one in level.items()}
+            for level in levels
+        ],
+    }
 
 
 def run(options: argparse.Namespace) -> None:
     """Add repetitions to the file."""
     path: Path = options.out
-    known = set()
-    if path.exists():
-        known = {tuple(json.loads(line)["cell"]) for line in path.read_text().splitlines()}
-    cells = [
-        (name, sampler, count, seed)
+    files = [one for one in (path, options.known) if one is not None and one.exists()]
+    known = {tuple(result["cell"]) for one in files for result in read_results(one)}
+    studies = [
+        (name, sampler, seed, counts)
         for seed in range(options.repetitions)
-        for count in options.trials
         for sampler in options.samplers
         for name in options.surfaces
+        if (
+            counts := tuple(
+                count for count in options.trials if (name, sampler, count, seed) not in known
+            )
+        )
     ]
-    left = [cell for cell in cells if cell not in known]
     context = multiprocessing.get_context("spawn")
     with context.Pool(options.jobs) as pool, path.open("a") as file:
-        for result in pool.imap_unordered(check, left, chunksize=4):
-            file.write(json.dumps(result) + "\n")
+        for results in pool.imap_unordered(check_study, studies):
+            file.writelines(json.dumps(result) + "\n" for result in results)
             file.flush()
+
+
+def read_results(path: Path) -> list[dict[str, Any]]:
+    """Return a file's results; a file whose name ends in .gz is packed."""
+    with gzip.open(path, "rt") if path.suffix == ".gz" else path.open() as file:
+        return [json.loads(line) for line in file]
 
 
 def show(options: argparse.Namespace) -> None:
@@ -210,8 +249,7 @@ def show(options: argparse.Namespace) -> None:
     estimate is from the truth.
     """
     cells: dict[tuple[str, str, int], list[dict[str, Any]]] = defaultdict(list)
-    for line in options.file.read_text().splitlines():
-        result = json.loads(line)
+    for result in (result for file in options.files for result in read_results(file)):
         cells[tuple(result["cell"][:3])].append(result)
     print(f"| {' | '.join(HEADINGS)} |\n|{'---|' * len(HEADINGS)}")
     for cell, every in sorted(
@@ -264,9 +302,10 @@ def main() -> None:
     runs.add_argument("--repetitions", type=int, default=200)
     runs.add_argument("--jobs", type=int, default=2)
     runs.add_argument("--out", type=Path, required=True)
+    runs.add_argument("--known", type=Path)
     runs.set_defaults(do=run)
     shows = commands.add_parser("show", help="print the table of a file")
-    shows.add_argument("file", type=Path)
+    shows.add_argument("files", type=Path, nargs="+")
     shows.set_defaults(do=show)
     options = parser.parse_args()
     options.do(options)

@@ -101,7 +101,9 @@ def check(cell: Cell) -> dict[str, Any]:
             }
         )
     noise = find_noise(truth, profile[..., None])[..., 0]
-    promised = find_power(deviation=combine_noise(noise), bound=BOUND, replicates=replicates)
+    promised = find_power(
+        deviation=combine_noise(noise), bound=BOUND, replicates=replicates, levels=len(profile)
+    )
     return {
         "cell": cell,
         "seconds": seconds,
@@ -135,8 +137,8 @@ def show(options: argparse.Namespace) -> None:
     """Print a row for each surface and number of replicates; costs are in accuracy points.
 
     "test" is how often the test of no interaction is below 0.05, "false" how often the verdict is
-    one that must not be, and "promised" the power that a plan states for a cost of 0 or twice the
-    bound.
+    one that must not be, "found at a level" how often one kind of networks is said to have an
+    interaction, and "promised" what a plan states for that where the cost is twice the bound.
     """
     cells: dict[tuple[str, int], list[dict[str, Any]]] = defaultdict(list)
     for line in options.file.read_text().splitlines():
@@ -144,7 +146,7 @@ def show(options: argparse.Namespace) -> None:
         cells[tuple(result["cell"][:2])].append(result)
     headings = ["surface", "replicates", "repetitions", "true cost", "estimate", "cost covered"]
     headings += ["best covered", "change covered", "test", "interaction", "none", "false"]
-    headings += ["promised", "seconds"]
+    headings += ["found at a level", "promised", "seconds"]
     print(f"| {' | '.join(headings)} |\n|{'---|' * len(headings)}")
     order = list(TRUTHS)
     for cell, results in sorted(cells.items(), key=lambda item: (order.index(item[0][0]), item[0])):
@@ -169,6 +171,7 @@ def describe(results: list[dict[str, Any]]) -> list[str]:
         *(f"{average(key):.1%}" for key in ("cost", "best", "change", "test")),
         *(f"{share:.0%}" for share in says),
         f"{np.mean([is_false(result) for result in results]):.1%}",
+        f"{np.mean([level['verdict'] == Verdict.INTERACTION.name for level in levels]):.0%}",
         f"{np.mean([result['promised'] for result in results]):.0%}",
         f"{np.median([result['seconds'] for result in results]):.1f}",
     ]

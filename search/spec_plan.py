@@ -35,8 +35,8 @@ class PlanSpec(Table):
         default=None,
         gt=0,
         lt=1,
-        description="The chance of a verdict that `replicates` were chosen for; without it, they "
-        "were given.",
+        description="The chance to find an interaction of cost `effect` that `replicates` were "
+        "chosen for; without it, they were given.",
     )
     effect: Number | None = Field(
         default=None, gt=0, description="The cost at which that chance was computed."

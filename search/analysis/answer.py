@@ -215,7 +215,11 @@ def profile_surface(
     contexts: Array | None = None,
     choices: Array | None = None,
 ) -> Profile:
-    """Return the profile at these places; else at up to ten contexts, over all choices tried."""
+    """Return the profile at these places; else at up to ten contexts that were tried.
+
+    Choices are then taken over their whole range, the ends of which a study may not have tried: the
+    best one may lie there. Of a grid they are those that were tried.
+    """
     known = trials.find(Kind.COMPLETED)
     order = np.argsort(trials.values[known])
     good = trials.points[known][order[: max(3, len(order) // _BEST_SHARE)]]
@@ -224,7 +228,7 @@ def profile_surface(
     most = dict.fromkeys(range(len(trials.axes)), _OTHERS)
     most |= {roles.context: _MOST_CONTEXTS, roles.choice: _CHOICES}
     places = [
-        _choose_places(axis, trials.points[known, index], most[index])
+        _choose_places(axis, trials.points[known, index], most[index], whole=index == roles.choice)
         for index, axis in enumerate(trials.axes)
     ]
     return draw_profile(
@@ -238,15 +242,17 @@ def profile_surface(
     )
 
 
-def _choose_places(axis: Axis, tried: Array, most: int) -> Array:
+def _choose_places(axis: Axis, tried: Array, most: int, *, whole: bool) -> Array:
     """Return the places that were tried, or, where they are more than `most`, so many over them.
 
-    Between the few values of a grid the surface is a guess. Whole numbers stay whole.
+    `whole` is whether these reach over the whole axis. Between the few values of a grid the surface
+    is a guess. Whole numbers stay whole.
     """
     distinct = np.unique(tried)
     if isinstance(axis, Category) or len(distinct) <= most:
         return distinct
-    return spread_places(axis, distinct[0], distinct[-1], count=most)
+    low, high = (0.0, 1.0) if whole else (distinct[0], distinct[-1])
+    return spread_places(axis, low, high, count=most)
 
 
 def spread_places(axis: Numeric, low: float, high: float, *, count: int) -> Array:

@@ -79,6 +79,23 @@ class Basis:
             for axis in range(len(axes))
         ]
 
+    def coarsen(self, *, alone: int, together: int) -> "Basis":
+        """Return the terms of one axis and of two, of these degrees at most."""
+        terms = [
+            Term(
+                axes=term.axes,
+                degrees=tuple(
+                    degree
+                    if isinstance(self.axes[axis], Category)
+                    else min(degree, alone if len(term.axes) == 1 else together)
+                    for axis, degree in zip(term.axes, term.degrees, strict=True)
+                ),
+            )
+            for term in self.terms
+            if len(term.axes) <= 2
+        ]
+        return Basis(self.axes, terms)
+
     def evaluate(self, points: Array) -> Array:
         """Return the functions' values `[N, P]` at points `[N, D]`."""
         columns = self._evaluate_axes(points)

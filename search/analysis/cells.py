@@ -1,12 +1,15 @@
 """What the cells of a designed experiment are expected to reach: draws, by Gibbs sampling.
 
-`value = context + choice + interaction + replicate in that context + noise`, at each level of `by`
-apart. Effects of choices and interactions have horseshoe priors (Carvalho, Polson and Scott 2010;
-drawn as Makalic and Schmidt 2016): what is small shrinks to nothing, so that the least of some
-noisy cells is not taken for the best, and what is large, such as a cell in which half of the
-networks collapse, is left alone and bends nothing beside it, as smooth curves over choices would.
-Noise has a variance in each cell, pulled together within a context. What a replicate does to all
-cells of a context is its split's and its seed's: no noise of theirs.
+`value = context + choice + slope * context's place + scatter + jump + replicate in that context +
+noise`, at each level of `by` apart. What a context does to a choice is so of three kinds, each with
+a scale that is learned: a slope of each choice over the contexts, as where the best choice moves
+steadily; a little in every cell; and jumps in a few. Effects of choices and jumps have
+horseshoe priors (Carvalho, Polson and Scott 2010; drawn as Makalic and Schmidt 2016): what is small
+shrinks to nothing, so that the least of some noisy cells is not taken for the best, and what is
+large, such as a cell in which half of the networks collapse, is left alone and bends nothing beside
+it, as smooth curves over choices would. Noise has a variance in each cell, pulled together within a
+context. What a replicate does to all cells of a context is its split's and its seed's: no noise of
+theirs.
 
 L level, D context, M choice, R replicate, T draw.
 """
@@ -48,12 +51,25 @@ class _Horseshoe:
         mixing = (1 + 1 / self.own) / random.standard_gamma(1.0, self.own.shape)
         shares = effects**2 / _spread(self.whole, effects) / 2
         self.own = _bound((1 / mixing + shares) / random.standard_gamma(1.0, self.own.shape))
-        count = effects[0].size
-        rate = 1 / self.typical + 1 / self.whole
-        mixing = rate / random.standard_gamma(1.0, self.whole.shape)
         squares = (effects**2 / self.own).reshape(len(effects), -1).sum(axis=1)
-        shape = np.full(self.whole.shape, (count + 1) / 2)
-        self.whole = _bound((1 / mixing + squares / 2) / random.standard_gamma(shape))
+        self.whole = _draw_whole(self, squares, effects[0].size, random)
+
+
+@dataclass(kw_only=True, eq=False)
+class _Normal:
+    """Effects `[L, ...]` with one variance for all of a level, a half-Cauchy's square."""
+
+    whole: Array
+    typical: Array
+
+    def get_precision(self, effects: Array) -> Array:
+        """Return the effects' precision, for each level."""
+        return 1 / _spread(self.whole, effects)
+
+    def draw(self, effects: Array, random: np.random.Generator) -> None:
+        """Draw the variance given the effects; the half-Cauchy by two inverse gammas."""
+        squares = (effects**2).reshape(len(effects), -1).sum(axis=1)
+        self.whole = _draw_whole(self, squares, effects[0].size, random)
 
 
 class _Chain:
@@ -66,17 +82,23 @@ class _Chain:
         means = values.mean(axis=3)
         self._contexts = np.median(means, axis=2)  # [L, D]
         self._choices = np.zeros((levels, choices))
-        self._interactions = means - self._contexts[:, :, None]
+        self._slopes = np.zeros((levels, choices))
+        self._scatter = np.zeros_like(means)
+        self._jumps = means - self._contexts[:, :, None]
         self._blocks = np.median(values - means[..., None], axis=2)  # [L, D, R]
         rest = values - means[..., None] - self._blocks[:, :, None]
         self._noise = np.maximum((rest**2).mean(axis=3), _SMALLEST)  # [L, D, M], variances
         self._pooled = np.median(self._noise, axis=2)  # [L, D]
         self._block_variance = np.maximum((self._blocks**2).mean(axis=2), _SMALLEST)
         typical = np.median(self._noise, axis=(1, 2)) / replicates
+        places = np.linspace(-1, 1, contexts)
+        self._places = (places / places.std())[:, None]  # [D, 1]
         self._choice_scales = _Horseshoe(
             own=np.ones((levels, choices)), whole=typical.copy(), typical=typical
         )
-        self._scales = _Horseshoe(
+        self._slope_scales = _Normal(whole=typical.copy(), typical=typical)
+        self._scatter_scales = _Normal(whole=typical.copy(), typical=typical)
+        self._jump_scales = _Horseshoe(
             own=np.ones((levels, contexts, choices)), whole=typical.copy(), typical=typical
         )
 
@@ -84,20 +106,31 @@ class _Chain:
         """Draw everything once; return the cells' expectations `[L, D, M]`."""
         cells = (self._values - self._blocks[:, :, None]).mean(axis=3)
         precision = self._replicates / self._noise
-        additive = self._choices[:, None] + self._interactions
-        self._contexts = self._draw_normal(
-            (precision * (cells - additive)).sum(2), precision.sum(2)
-        )
-        rest = cells - self._contexts[:, :, None]
+        along = self._places * self._slopes[:, None]
+        rest = cells - self._choices[:, None] - along - self._scatter - self._jumps
+        self._contexts = self._draw_normal((precision * rest).sum(axis=2), precision.sum(axis=2))
+        rest += self._choices[:, None] - self._contexts[:, :, None]
         self._choices = self._draw_normal(
-            (precision * (rest - self._interactions)).sum(axis=1),
+            (precision * rest).sum(axis=1),
             precision.sum(axis=1) + self._choice_scales.precision,
         )
-        rest = rest - self._choices[:, None]
-        self._interactions = self._draw_normal(precision * rest, precision + self._scales.precision)
+        rest += along - self._choices[:, None]
+        self._slopes = self._draw_normal(
+            (precision * self._places * rest).sum(axis=1),
+            (precision * self._places**2).sum(axis=1)
+            + self._slope_scales.get_precision(self._slopes),
+        )
+        rest += self._scatter - self._places * self._slopes[:, None]
+        self._scatter = self._draw_normal(
+            precision * rest, precision + self._scatter_scales.get_precision(rest)
+        )
+        rest += self._jumps - self._scatter
+        self._jumps = self._draw_normal(precision * rest, precision + self._jump_scales.precision)
         self._choice_scales.draw(self._choices, self._random)
-        self._scales.draw(self._interactions, self._random)
-        expected = self._contexts[:, :, None] + self._choices[:, None] + self._interactions
+        self._slope_scales.draw(self._slopes, self._random)
+        self._scatter_scales.draw(self._scatter, self._random)
+        self._jump_scales.draw(self._jumps, self._random)
+        expected = cells - rest + self._jumps
         self._draw_blocks(expected)
         self._draw_noise(expected)
         return np.asarray(expected)
@@ -111,20 +144,30 @@ class _Chain:
         precision = (1 / self._noise).sum(axis=2) + 1 / self._block_variance  # [L, D]
         sides = rest.sum(axis=2)
         self._blocks = self._draw_normal(sides, np.broadcast_to(precision[..., None], sides.shape))
-        shape = np.full(self._block_variance.shape, (self._replicates + 1) / 2)
         squares = (self._blocks**2).sum(axis=2) + self._pooled
-        self._block_variance = _bound(squares / 2 / self._random.standard_gamma(shape))
+        shape = (self._replicates + 1) / 2
+        chance = self._random.standard_gamma(shape, squares.shape)
+        self._block_variance = _bound(squares / 2 / chance)
 
     def _draw_noise(self, expected: Array) -> None:
         """Draw each cell's noise, and what those of a context are pulled to."""
         rest = self._values - expected[..., None] - self._blocks[:, :, None]
         squares = (rest**2).sum(axis=3) + _NOISE_PRIOR * self._pooled[..., None]
-        shape = np.full(squares.shape, (self._replicates + _NOISE_PRIOR) / 2)
-        self._noise = _bound(squares / 2 / self._random.standard_gamma(shape))
+        shape = (self._replicates + _NOISE_PRIOR) / 2
+        self._noise = _bound(squares / 2 / self._random.standard_gamma(shape, squares.shape))
         choices = self._noise.shape[2]
         rate = (_NOISE_PRIOR * (1 / self._noise).sum(axis=2)) / 2
-        shape = np.full(rate.shape, (choices * _NOISE_PRIOR) / 2)
-        self._pooled = _bound(self._random.standard_gamma(shape) / rate)
+        shape = choices * _NOISE_PRIOR / 2
+        self._pooled = _bound(self._random.standard_gamma(shape, rate.shape) / rate)
+
+
+def _draw_whole(
+    scales: _Horseshoe | _Normal, squares: Array, count: int, random: np.random.Generator
+) -> Array:
+    """Return a draw of the square of what all effects of a level have in common."""
+    mixing = (1 / scales.typical + 1 / scales.whole) / random.standard_gamma(1.0, squares.shape)
+    shape = (count + 1) / 2
+    return _bound((1 / mixing + squares / 2) / random.standard_gamma(shape, squares.shape))
 
 
 def _spread(scales: Array, effects: Array) -> Array:
@@ -133,4 +176,4 @@ def _spread(scales: Array, effects: Array) -> Array:
 
 def _bound(squares: Array) -> Array:
     """Return squares that neither vanish nor overflow, as draws from heavy tails may."""
-    return np.clip(squares, _SMALLEST, 1 / _SMALLEST)
+    return np.minimum(np.maximum(squares, _SMALLEST), 1 / _SMALLEST)

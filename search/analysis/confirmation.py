@@ -3,8 +3,10 @@
 What its cells are expected to reach is drawn by `draw_cells`; the best choice is one of those that
 were tried. What one choice for all contexts costs is estimated twice. From choices that are made on
 all replicates but one, and valued on that one ("cross-validatory choice", Stone 1974): their mean
-has no bias from the choosing, and is rather below the cost, as choosing errs. And from the draws,
-safely high. The interval reaches from the lower end of the one to the upper end of either.
+has no bias from the choosing, and is rather below the cost, as choosing errs. As all are made on
+nearly the same replicates, it varies more than a mean of independent values (Nadeau and Bengio
+2003, Machine Learning 52(3), equation 14). And from the draws, safely high. The interval reaches
+from the lower end of the one to the upper end of either.
 
 L level, D context, M choice, R replicate, T draw.
 """
@@ -28,6 +30,7 @@ from archloss.search.analysis.basis import Roles
 from archloss.search.analysis.cells import draw_cells
 from archloss.search.analysis.experiment import Experiment
 from archloss.search.analysis.interaction import compute_p_value
+from archloss.search.analysis.power import find_spread
 from archloss.search.analysis.trials import Kind, Trials
 from archloss.search.analysis.verdict import LEVEL, Cost, Interval, Verdict, estimate_cost
 
@@ -181,7 +184,8 @@ def _value_policies(values: Array, random: np.random.Generator) -> Array:
 
 def _join(posterior: Cost, paid: Array) -> Cost:
     """Return the cost whose lower side is that of the valued policies `[R]`, as draws of its t."""
-    mean, error = float(paid.mean()), float(paid.std(ddof=1) / np.sqrt(len(paid)))
+    mean = float(paid.mean())
+    error = float(paid.std(ddof=1)) * find_spread(len(paid))
     count = len(posterior.safely_high)
     chances = (np.arange(count) + 0.5) / count
     valued = mean + error * stats.t.ppf(chances, df=len(paid) - 1)

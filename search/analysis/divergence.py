@@ -12,8 +12,8 @@ import numpy.typing as npt
 from scipy.linalg import cho_factor, cho_solve, solve_triangular
 from scipy.special import expit
 
-from archloss.search.analysis.axes import Array, Category
-from archloss.search.analysis.basis import Basis, Term
+from archloss.search.analysis.axes import Array
+from archloss.search.analysis.basis import Basis
 
 _DEVIATION = 1.5
 _INTERCEPT_DEVIATION = 10.0
@@ -52,7 +52,7 @@ def fit_divergence(
 
     `basis` has the surface's axes; of its terms those of one and two axes are taken, of low degree.
     """
-    coarse = make_coarse(basis)
+    coarse = basis.coarsen(alone=2, together=1)
     features = _add_intercept(coarse.evaluate(points))
     precision = np.full(features.shape[1], _DEVIATION**-2)
     precision[0] = _INTERCEPT_DEVIATION**-2
@@ -69,24 +69,6 @@ def fit_divergence(
     noise = random.standard_normal((len(weights), draws))
     spread = solve_triangular(factor[0], noise, lower=True, trans="T")
     return Divergence(coarse, weights + spread.T)
-
-
-def make_coarse(basis: Basis) -> Basis:
-    """Return the basis of straight lines, parabolas and products of straight lines."""
-    terms = [
-        Term(
-            axes=term.axes,
-            degrees=tuple(
-                degree
-                if isinstance(basis.axes[axis], Category)
-                else min(degree, 2 if len(term.axes) == 1 else 1)
-                for axis, degree in zip(term.axes, term.degrees, strict=True)
-            ),
-        )
-        for term in basis.terms
-        if len(term.axes) <= 2
-    ]
-    return Basis(basis.axes, terms)
 
 
 def _add_intercept(features: Array) -> Array:

@@ -162,6 +162,7 @@ class _Chain:
             products.append(features[here].T @ features[here])
             sides.append(features[here].T @ target[here])
             squares.append(target[here] @ target[here])
+        self._target, self._features, self._strata = target, features, data.strata
         self._counts = np.bincount(data.strata, minlength=len(strata))
         self._products = np.stack(products)  # [S, P + 1, P + 1]
         self._rows = self._products.reshape(-1, features.shape[1])  # [S (P + 1), P + 1]
@@ -196,7 +197,8 @@ class _Chain:
 
         By LAPACK itself: scipy's own functions take longer to get there than it does.
         """
-        factor, failed = lapack.dpotrf(precision, lower=1)
+        # The transpose is the same matrix, in the order of LAPACK: it need not be copied to that.
+        factor, failed = lapack.dpotrf(precision.T, lower=1)
         if failed:
             raise np.linalg.LinAlgError(f"a precision is not positive definite ({failed})")
         half, _ = lapack.dtrtrs(factor, side, lower=1)
@@ -247,14 +249,22 @@ class _Chain:
 
     def _draw_noise(self, weights: Array) -> None:
         """Draw each stratum's noise, and the one that they are pulled to."""
-        products = (self._rows @ weights).reshape(self._sides.shape)
-        residuals = self._squares - 2 * self._sides @ weights + products @ weights
+        residuals = self._sum_residuals(weights)
         shape = (self._counts + _NOISE_PRIOR) / 2
-        rate = (np.maximum(residuals, 0.0) + _NOISE_PRIOR * self._pooled_noise**2) / 2
+        rate = (residuals + _NOISE_PRIOR * self._pooled_noise**2) / 2
         self._noise = np.sqrt(rate / self._random.standard_gamma(shape))
         shape_pooled = (len(self._noise) * _NOISE_PRIOR + 1) / 2
         rate_pooled = (_NOISE_PRIOR * (1 / self._noise**2).sum() + 1) / 2
         self._pooled_noise = np.sqrt(self._random.standard_gamma(shape_pooled) / rate_pooled)
+
+    def _sum_residuals(self, weights: Array) -> Array:
+        """Return each stratum's sum of squares; from the trials where that takes less than sums."""
+        if len(self._target) <= len(self._rows):
+            rest = self._target - self._features @ weights
+            return np.asarray(np.bincount(self._strata, rest**2), dtype=np.float64)
+        products = (self._rows @ weights).reshape(self._sides.shape)
+        sums = self._squares - 2 * self._sides @ weights + products @ weights
+        return np.maximum(sums, 0.0)
 
 
 def number_strata(labels: Sequence[npt.NDArray[np.int64]]) -> npt.NDArray[np.int64]:

@@ -249,6 +249,7 @@ def _choose_scale(
 ) -> Scale:
     """Return the scale on which the completed trials are predicted better, by WAIC.
 
+    By a simple surface: on the right scale it is not far off, and takes a tenth of the time.
     Watanabe 2010, JMLR 11; Gelman, Hwang and Vehtari 2014, equation 12.
     """
     completed = trials.find(Kind.COMPLETED)
@@ -259,7 +260,8 @@ def _choose_scale(
     positive = values[values > 0]
     logarithm = Scale(offset=0.0 if values.min() > 0 else float(positive.min()) / 2)
     points = trials.points[completed]
-    features = basis.evaluate(points)
+    simple = basis.coarsen(alone=3, together=2)
+    features = simple.evaluate(points)
     labels = strata.number(points)
     used = np.unique(labels)
     numbers = np.searchsorted(used, labels)
@@ -267,7 +269,7 @@ def _choose_scale(
     for scale, slope in ((plain, 0.0), (logarithm, np.log(values + (logarithm.offset or 0.0)))):
         data = Data(features=features, target=scale.apply(values), strata=numbers)
         posterior = draw_posterior(
-            data, basis, random=random, draws=_QUICK_DRAWS, burn_in=_QUICK_BURN_IN
+            data, simple, random=random, draws=_QUICK_DRAWS, burn_in=_QUICK_BURN_IN
         )
         noise = posterior.noise[:, numbers]
         fitted = posterior.intercepts[:, None] + posterior.weights @ features.T

@@ -100,8 +100,8 @@ class ConfirmOptions:
     power: Annotated[
         float | None,
         typer.Option(
-            help="Wanted chance of a verdict, if the cost is 0 or twice the bound. Without it: "
-            "0.8.",
+            help="Wanted chance to find an interaction whose cost is twice the bound. Without "
+            "it: 0.8.",
             rich_help_panel=_DESIGN,
         ),
     ] = None

@@ -84,8 +84,8 @@ def describe_plan(spec: "Spec") -> list[str]:
         f"Fixed: {fixed}; {recipe.epochs} epochs, batches of {recipe.batch_size}.",
         f"{len(plan.designs)} designs x {plan.replicates} replicates = {plan.trials} trainings. "
         "All designs of a replicate share its split, initial weights and order of the data.",
-        f"{_describe_replicates(plan)} The smallest cost that matters is "
-        f"{measure.format_bound(plan.bound)}.",
+        f"The smallest cost that matters is {measure.format_bound(plan.bound)}. "
+        f"{_describe_replicates(plan)}",
     ]
 
 
@@ -94,8 +94,13 @@ def _describe_replicates(plan: "PlanSpec") -> str:
 
     if plan.deviation is None:
         return f"{plan.replicates} replicates, as asked for."
-    power = find_power(deviation=plan.deviation, bound=plan.bound, replicates=plan.replicates)
-    reached = f"the chance of a verdict is about {100 * power:.0f}%"
+    power = find_power(
+        deviation=plan.deviation,
+        bound=plan.bound,
+        replicates=plan.replicates,
+        levels=plan.shape[0],
+    )
+    reached = f"the chance to find an interaction at twice that cost is about {100 * power:.0f}%"
     if plan.power is None:
         return f"With {plan.replicates} replicates, as asked for, {reached}."
     few = "" if power >= plan.power else f", less than the {100 * plan.power:.0f}% asked for"

@@ -10,7 +10,12 @@ from plans import make_planned
 from typer.testing import CliRunner
 
 import archloss
-from archloss.search.analysis.power import combine_noise, find_noise, find_power, plan_replicates
+from archloss.search.analysis.power import (
+    combine_noise,
+    find_noise,
+    find_power,
+    plan_replicates,
+)
 from archloss.search.analysis.profile import Profile
 from archloss.search.analysis.study import Question, make_trials
 from archloss.search.analysis.surface import Scale, Strata, Surface
@@ -203,18 +208,21 @@ def test_the_noise_of_a_cost_is_that_of_its_cells():
 
 
 def test_power_is_that_of_a_one_sided_t_test():
-    assert find_power(deviation=0.0, bound=0.005, replicates=6) == 1.0
-    # 8 replicates of deviation 0.01 against 0.005: the test reaches t > 1.8946 with 7 degrees.
+    assert find_power(deviation=0.0, bound=0.005, replicates=6, levels=2) == 1.0
+    # 8 replicates of deviation 0.01 at 0.02 against 0.01; their mean varies more than one of 8
+    # independent values. 5% of t with 7 degrees are above 1.8946, and 2.5% above 2.3646.
     random = np.random.default_rng(0)
-    costs = random.normal(0.01, 0.01, size=(200_000, 8))
-    t = (costs.mean(axis=1) - 0.005) / (costs.std(axis=1, ddof=1) / np.sqrt(8))
-    assert find_power(deviation=0.01, bound=0.005, replicates=8) == pytest.approx(
-        (t > 1.8946).mean(), abs=0.005
-    )
+    spread = np.sqrt(1 / 8 + 1 / 7)
+    means = random.normal(0.02, 0.01 * spread, size=200_000)
+    t = (means - 0.01) / (0.01 * np.sqrt(random.chisquare(7, size=200_000) / 7) * spread)
+    for levels, reached in ((1, 1.8946), (2, 2.3646)):
+        assert find_power(deviation=0.01, bound=0.01, replicates=8, levels=levels) == pytest.approx(
+            (t > reached).mean(), abs=0.005
+        )
 
 
 @pytest.mark.parametrize(
-    ("bound", "power", "replicates"), [(1.0, 0.8, 6), (0.01, 0.8, 17), (0.001, 0.8, 50)]
+    ("bound", "power", "replicates"), [(1.0, 0.8, 6), (0.01, 0.8, 33), (0.001, 0.8, 50)]
 )
 def test_replicates_are_the_fewest_that_give_the_power(bound, power, replicates):
     replication = plan_replicates(
@@ -225,10 +233,10 @@ def test_replicates_are_the_fewest_that_give_the_power(bound, power, replicates)
     assert replication.effect == 2 * bound
     assert replication.replicates == replicates
     assert replication.power == find_power(
-        deviation=replication.deviation, bound=bound, replicates=replicates
+        deviation=replication.deviation, bound=bound, replicates=replicates, levels=1
     )
-    if replicates == 17:
-        fewer = find_power(deviation=deviation, bound=bound, replicates=16)
+    if replicates == 33:
+        fewer = find_power(deviation=deviation, bound=bound, replicates=32, levels=1)
         assert fewer < power <= replication.power
 
 

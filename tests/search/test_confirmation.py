@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from archloss.search.analysis.answer import AnalysisError
+from archloss.search.analysis.cells import draw_cells
 from archloss.search.analysis.confirmation import confirm
 from archloss.search.analysis.experiment import Experiment
 from archloss.search.analysis.interaction import compute_p_value
@@ -81,6 +82,33 @@ def test_a_shift_in_one_kind_is_confirmed_with_its_cost():
     assert plain.cost.estimate == pytest.approx(cost, rel=0.35)
     assert found.p_values[0] < 0.01 < found.p_values[1]
     assert plain.change.low > 0.5
+
+
+@pytest.mark.parametrize("kind", ["slopes", "scatter", "jump", "nothing"])
+def test_what_a_context_does_to_a_choice_is_found_and_noise_is_not(kind):
+    random = np.random.default_rng(5)
+    places = np.linspace(-1, 1, 6)[:, None]
+    effects = {
+        "slopes": 0.01 * places * random.standard_normal(7),
+        "scatter": 0.01 * random.standard_normal((6, 7)),
+        "jump": 0.2 * (np.arange(42) == 12).reshape(6, 7),
+        "nothing": np.zeros((6, 7)),
+    }[kind]
+    truth = 0.1 + 0.05 * places + 0.02 * random.standard_normal(7) + effects
+    blocks = 0.05 * random.standard_normal((6, 1, 8))
+    values = truth[..., None] + blocks + 0.01 * random.standard_normal((6, 7, 8))
+    draws = draw_cells(values[None], random=random, draws=600, burn_in=200)[:, 0]
+
+    def leave(cells):  # what contexts and choices do together; means of noise belong to no effect
+        middle = cells.mean(axis=(-2, -1), keepdims=True)
+        alone = cells.mean(axis=-1, keepdims=True) + cells.mean(axis=-2, keepdims=True)
+        return cells - alone + middle
+
+    low, high = np.quantile(leave(draws), [0.025, 0.975], axis=0)
+    assert ((low <= leave(truth)) & (leave(truth) <= high)).mean() > 0.8
+    raw = np.abs(leave(values.mean(axis=-1)) - leave(truth)).mean()
+    found = np.abs(leave(draws.mean(axis=0)) - leave(truth)).mean()
+    assert found < {"slopes": 0.8, "scatter": 1.1, "jump": 0.6, "nothing": 0.5}[kind] * raw
 
 
 def test_one_level_needs_no_by():

@@ -11,7 +11,7 @@ import pytest
 
 ROOT = Path(__file__).parents[2]
 CAMPAIGN = ROOT / "benchmarks" / "faults.py"
-FAULTS = 4
+FAULTS = 3
 
 
 @pytest.mark.timeout(300)

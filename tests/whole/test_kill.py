@@ -14,7 +14,7 @@ import pytest
 from archloss.search.launch import open_study
 from archloss.search.spec import Spec
 
-KILLS = 4
+KILLS = 3
 TRIALS = 100
 LAUNCH = """
 import sys, archloss

@@ -245,15 +245,21 @@ def test_ray_workers_die_with_a_killed_driver(jobs, tmp_path_factory, read_pid, 
 @pytest.mark.parametrize("way", ["address", "client_address"])
 def test_ray_gets_the_drivers_code_where_it_has_another(machines, jobs, tmp_path, way):
     path = os.pathsep.join([os.path.dirname(jobs.__file__), ROOT])
-    for _ in range(3):  # Ray's own server of clients gives up where a machine is very busy
-        driver = subprocess.run(
+    # Ray's own server of clients gives up, or never answers, where a machine is very busy.
+    for _ in range(3 if way == "client_address" else 1):
+        driver = subprocess.Popen(
             [sys.executable, "-c", SHIPPED, getattr(machines, way)],
             env={**os.environ, "PYTHONPATH": path, "RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0"},
-            capture_output=True,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
             text=True,
-            timeout=90,
             cwd=tmp_path,
         )
-        if driver.returncode == 0 or way == "address":
+        try:
+            said = driver.communicate(timeout=80)
+        except subprocess.TimeoutExpired:
+            driver.kill()
+            said = driver.communicate()
+        if driver.returncode == 0:
             break
-    assert (driver.returncode, driver.stdout, driver.stderr) == (0, "", "")
+    assert (driver.returncode, *said) == (0, "", "")

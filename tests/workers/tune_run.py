@@ -69,10 +69,10 @@ def main(folder: Path) -> None:
     asha = tune.TuneConfig(
         search_alg=BasicVariantGenerator(random_state=0),
         scheduler=ASHAScheduler(max_t=9, grace_period=1, reduction_factor=3),
-        num_samples=12,
+        num_samples=9,
         **common,
     )
-    optuna = tune.TuneConfig(search_alg=OptunaSearch(seed=0), num_samples=4, **common)
+    optuna = tune.TuneConfig(search_alg=OptunaSearch(seed=0), num_samples=2, **common)
     outcome = {
         "asha": run(folder, "asha", recipe, asha),
         "optuna": run(folder, "optuna", recipe, optuna),
