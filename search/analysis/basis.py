@@ -55,7 +55,7 @@ _MIDDLE = _Detail(one=(7, 10, 6), question=(5, 8), pair=4, three=3, four=3)
 _FINE = _Detail(one=(8, 12, 8), question=(7, 12), pair=6, three=4, four=4)
 _MOST_OTHERS = 2
 """With more other axes than these the coarse terms are taken: time counts."""
-_MANY_TRIALS = 2000
+_FEW_TRIALS, _MANY_TRIALS = 200, 2000
 
 
 class Basis:
@@ -186,7 +186,7 @@ def make_basis(
 
 
 def _choose_detail(trials: int, others: int) -> _Detail:
-    if others > _MOST_OTHERS:
+    if others > _MOST_OTHERS or trials < _FEW_TRIALS:
         return _COARSE
     return _FINE if trials >= _MANY_TRIALS else _MIDDLE
 

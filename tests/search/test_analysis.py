@@ -113,11 +113,12 @@ def test_functions_are_no_finer_than_the_values_tried():
     assert degrees[(0, 2, 1)] == (2, 6, 1)
 
 
-def test_many_trials_get_finer_functions_and_many_axes_coarser_ones():
-    few, many = (
-        make_basis(AXES, [32, 2, 900, 900], ROLES, trials=trials) for trials in (300, 5000)
+def test_many_trials_get_finer_functions_and_few_or_many_axes_coarser_ones():
+    least, few, many = (
+        make_basis(AXES, [32, 2, 900, 900], ROLES, trials=trials) for trials in (100, 300, 5000)
     )
-    assert len(many.groups) > 1.5 * len(few.groups)
+    assert len(many.groups) > 1.5 * len(few.groups) > 1.5 * 1.2 * len(least.groups)
+    assert [max(len(term.axes) for term in one.terms) for one in (least, few, many)] == [3, 4, 4]
     four = (*AXES, *(dataclasses.replace(AXES[3], name=name) for name in "abc"))
     coarse = make_basis(four, [32, 2, *[900] * 5], ROLES, trials=5000)
     assert max(len(term.axes) for term in coarse.terms) == 3
