@@ -239,8 +239,7 @@ def test_a_shift_is_found_with_its_size():
     assert found.verdict is Verdict.INTERACTION
     assert found.more_trials is None
     for level in found.levels:
-        assert level.change.low > 0.5
-        assert level.change.high < 1.0
+        assert 0.5 < level.change.low < 0.8 < level.change.high
         depths = AXES[0].encode(np.array([best.context for best in level.bests]))
         estimates = [best.choice.estimate for best in level.bests]
         assert np.abs(estimates - (0.5 + 0.8 * (depths - 0.5))).mean() < 0.06
