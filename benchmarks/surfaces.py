@@ -54,21 +54,45 @@ def _two_valleys(depth: "Array", _residual: "Array", mix: "Array") -> "Array":
     return 0.02 * (1 - (0.8 - 0.4 * (depth - 0.5)) * left - (0.8 + 0.4 * (depth - 0.5)) * right)
 
 
+def _steep_shift(*, plain_only: bool = False) -> Callable[..., "Array"]:
+    shift = _shift(1.0, plain_only=plain_only)
+    return lambda depth, residual, mix: 2 * shift(depth, residual, mix)
+
+
+def _jump(depth: "Array", _residual: "Array", mix: "Array") -> "Array":
+    return 1.5 * _bowl(mix, 0.5 + 0.35 * np.tanh(8 * (depth - 0.6)))
+
+
+def _swap(depth: "Array", _residual: "Array", mix: "Array") -> "Array":
+    left, right = (np.exp(-(((mix - centre) / 0.2) ** 2)) for centre in (0.15, 0.85))
+    return 0.05 * (1 - (0.8 - 1.2 * (depth - 0.5)) * left - (0.8 + 1.2 * (depth - 0.5)) * right)
+
+
+def _heights(depth: "Array", _residual: "Array", mix: "Array") -> "Array":
+    return (0.02 + 0.3 * depth) * (mix - 0.75) ** 2
+
+
+def _cliff(depth: "Array", _residual: "Array", mix: "Array") -> "Array":
+    return _bowl(mix, 0.6) + 0.3 / (1 + np.exp(-20 * (depth - 0.5 - 2 * mix)))
+
+
 @dataclass(frozen=True, kw_only=True)
 class Truth:
     """A surface: its `valley` along the mix, the noise, and whether a tenth of trials diverge.
 
-    Depth and mix are from 0 to 1; `noise` gives the deviation at a depth.
+    Depth and mix are from 0 to 1; `noise` gives the deviation at a depth, and `tilt` says how far
+    the best learning rate falls with the mix.
     """
 
     valley: Callable[..., "Array"]
     noise: Callable[["Array"], "Array"] = lambda depth: np.full_like(depth, 0.01)
     diverges: bool = False
+    tilt: float = 0.15
 
     def get_error(self, points: "Array") -> "Array":
         """Return the expected error of what does not diverge, at places `[..., D]` of AXES."""
         depth, residual, mix = points[..., DEPTH], points[..., RESIDUAL], points[..., MIX]
-        rate = 0.7 - 0.4 * depth - 0.15 * (mix - 0.5)
+        rate = 0.7 - 0.4 * depth - self.tilt * (mix - 0.5)
         error = 0.06 + 0.06 * depth**2 * (1 - 0.6 * residual)
         error += 0.14 * (points[..., RATE] - rate) ** 2 + 0.04 * (points[..., WIDTH] - 0.6) ** 2
         return error + self.valley(depth, residual, mix)
@@ -117,3 +141,16 @@ TRUTHS: dict[str, Truth | DigitsSurface] = {
     "diverges": Truth(valley=_shift(0.6), diverges=True),
     "digits": DigitsSurface(order=(DEPTH, RESIDUAL, MIX, RATE), worst=PENALTY),
 }
+
+CONTRASTS: dict[str, Truth] = {
+    "steep edge to edge": Truth(valley=_steep_shift()),
+    "steep plain only": Truth(valley=_steep_shift(plain_only=True)),
+    "jump": Truth(valley=_jump),
+    "valleys swap": Truth(valley=_swap),
+    "same best, other heights": Truth(valley=_heights),
+    "same best, other rates": Truth(valley=_shift(0.0), tilt=0.6),
+    "same best, cliff": Truth(valley=_cliff),
+}
+"""For importances.py alone: four where the best mix moves at a high cost, and three where depth and
+mix act together, strongly, without moving it: in how much the mix matters, in where the best
+learning rate is, and in where errors are far too high to be of interest."""
