@@ -4,12 +4,15 @@ import json
 import webbrowser
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 from rich.console import Console
 
 from archloss.search.cli.options import AsJson, Folder, Storage, takes
+
+if TYPE_CHECKING:
+    from archloss.search.report.answer.findings import Findings
 
 _QUESTION = "What is asked"
 _TABLE = "Trials from a table"
@@ -130,12 +133,11 @@ def report(options: ReportOptions) -> None:
     still running may be asked: the answer is that of its trials so far.
     """
     _check(options)
-    from archloss.search.cli.questions import ask_study, ask_table
     from archloss.search.report.answer.document import make_document
     from archloss.search.report.answer.terminal import print_answer
     from archloss.search.report.answer.writing import write_report
 
-    findings, folder = ask_study(options) if options.study else ask_table(options)
+    findings, folder = _ask(options)
     paths = write_report(findings, options.output or folder)
     if options.as_json:
         typer.echo(json.dumps(make_document(findings), indent=1, allow_nan=False))
@@ -173,3 +175,14 @@ def _check(options: ReportOptions) -> None:
         )
     if options.bound is not None and not 0 < options.bound < float("inf"):
         raise typer.BadParameter(f"--bound must be above 0, but got {options.bound:g}")
+
+
+def _ask(options: ReportOptions) -> "tuple[Findings, Path]":
+    """Return what the trials say, and where the report belongs."""
+    if options.study:
+        from archloss.search.cli.questions import ask_study
+
+        return ask_study(options)
+    from archloss.search.cli.table_questions import ask_table
+
+    return ask_table(options)

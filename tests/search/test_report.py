@@ -172,11 +172,13 @@ def test_a_stored_study_has_sizes_curves_replicates_and_tests(bench):
 
 
 def test_a_study_whose_data_have_changed_is_reported_on_without_sizes(bench):
-    document = report_on(bench, bench.make_spec(trials=60, pack=60, recipe={"epochs": 1}))
+    document = report_on(
+        bench, bench.make_spec(dataset="spirals", trials=60, pack=60, recipe={"epochs": 1})
+    )
     assert document["front"] is None
     assert document["learning_curves"] is None  # one epoch is no curve
     [said] = [caveat for caveat in document["caveats"] if "sizes of networks" in caveat]
-    assert "the data 'iris' have changed since the study was launched" in said
+    assert "the data 'spirals' have changed since the study was launched" in said
     assert document["seed_spread"]["kind"] == "surface"
 
 
