@@ -243,14 +243,16 @@ def read_results(path: Path) -> list[dict[str, Any]]:
 
 
 def show(options: argparse.Namespace) -> None:
-    """Print a row for each cell: shares of the repetitions, and of both kinds of networks.
+    """Print a row for each cell, or for all samplers `together`.
 
-    Costs are in accuracy points; `width` is that of the best mix's interval, and `off` how far the
-    estimate is from the truth.
+    Shares are of the repetitions, or of these and of both kinds of networks. Costs are in accuracy
+    points; `width` is that of the best mix's interval, and `off` how far the estimate is from the
+    truth.
     """
     cells: dict[tuple[str, str, int], list[dict[str, Any]]] = defaultdict(list)
     for result in (result for file in options.files for result in read_results(file)):
-        cells[tuple(result["cell"][:3])].append(result)
+        name, sampler, count, _ = result["cell"]
+        cells[name, "all" if options.together else sampler, count].append(result)
     print(f"| {' | '.join(HEADINGS)} |\n|{'---|' * len(HEADINGS)}")
     for cell, every in sorted(
         cells.items(), key=lambda item: (list(TRUTHS).index(item[0][0]), item[0][1:])
@@ -306,6 +308,7 @@ def main() -> None:
     runs.set_defaults(do=run)
     shows = commands.add_parser("show", help="print the table of a file")
     shows.add_argument("files", type=Path, nargs="+")
+    shows.add_argument("--together", action="store_true")
     shows.set_defaults(do=show)
     options = parser.parse_args()
     options.do(options)
