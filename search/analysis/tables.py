@@ -100,6 +100,11 @@ def make_table_trials(table: pd.DataFrame, columns: Columns, *, name: str) -> Tr
             else axis.encode(list(values))
         )
     errors = _read_errors(table, columns, name)
+    if len(errors) and not np.isfinite(errors).any() and (kinds == Kind.COMPLETED.value).any():
+        raise AnalysisError(
+            f"column {columns.error!r} of {name} must have the trials' errors, but has no finite "
+            "number: name the right column with --error, or say with --state how trials ended"
+        )
     kinds = np.where(
         (kinds == Kind.COMPLETED.value) & ~np.isfinite(errors), Kind.DIVERGED.value, kinds
     )
