@@ -6,7 +6,7 @@
 Each repetition draws an experiment of the size that `archloss confirm` plans, 6 depths and 7 mixes
 with residual and plain networks, from a surface whose truth is known (benchmarks/surfaces.py),
 everything else at its best, with noise shared by the cells of a replicate on top of each training's
-own; and analyses it. `run` leaves out what the file has already.
+own; and analyses it. `run` leaves out what the file, or a packed one from before (`--known`), has.
 """
 
 import argparse
@@ -21,7 +21,7 @@ from typing import Any
 os.environ.setdefault("OMP_NUM_THREADS", "1")  # a process per core, and no more threads
 
 import numpy as np
-from calibration import BOUND, covers
+from calibration import BOUND, covers, read_results
 from digits_surface import RELATIVE_NOISE, DigitsSurface
 from surfaces import AXES, DEPTH, TRUTHS, Truth
 
@@ -116,9 +116,8 @@ def check(cell: Cell) -> dict[str, Any]:
 def run(options: argparse.Namespace) -> None:
     """Add repetitions to the file."""
     path: Path = options.out
-    known = set()
-    if path.exists():
-        known = {tuple(json.loads(line)["cell"]) for line in path.read_text().splitlines()}
+    files = [one for one in (path, options.known) if one is not None and one.exists()]
+    known = {tuple(result["cell"]) for one in files for result in read_results(one)}
     cells = [
         (name, replicates, seed)
         for seed in range(options.repetitions)
@@ -141,8 +140,7 @@ def show(options: argparse.Namespace) -> None:
     interaction, and "promised" what a plan states for that where the cost is twice the bound.
     """
     cells: dict[tuple[str, int], list[dict[str, Any]]] = defaultdict(list)
-    for line in options.file.read_text().splitlines():
-        result = json.loads(line)
+    for result in (result for file in options.files for result in read_results(file)):
         cells[tuple(result["cell"][:2])].append(result)
     headings = ["surface", "replicates", "repetitions", "true cost", "estimate", "cost covered"]
     headings += ["best covered", "change covered", "test", "interaction", "none", "false"]
@@ -195,9 +193,10 @@ def main() -> None:
     runs.add_argument("--repetitions", type=int, default=200)
     runs.add_argument("--jobs", type=int, default=2)
     runs.add_argument("--out", type=Path, required=True)
+    runs.add_argument("--known", type=Path)
     runs.set_defaults(do=run)
     shows = commands.add_parser("show", help="print the table of a file")
-    shows.add_argument("file", type=Path)
+    shows.add_argument("files", type=Path, nargs="+")
     shows.set_defaults(do=show)
     options = parser.parse_args()
     options.do(options)
