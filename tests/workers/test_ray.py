@@ -256,7 +256,7 @@ def test_ray_gets_the_drivers_code_where_it_has_another(machines, jobs, tmp_path
             cwd=tmp_path,
         )
         try:
-            said = driver.communicate(timeout=80)
+            said = driver.communicate(timeout=50)
         except subprocess.TimeoutExpired:
             driver.kill()
             said = driver.communicate()
