@@ -12,6 +12,7 @@ from archloss.search.cli.app import app
 from archloss.search.cli.questions import make_command
 from archloss.search.cli.reporting import ReportOptions
 from archloss.search.report import REPORT_FILES
+from archloss.search.report.answer.gathering import measure_data
 from archloss.spaces.data import load_dataset
 from archloss.workers.inline import InlineExecutor
 
@@ -171,14 +172,18 @@ def test_a_stored_study_has_sizes_curves_replicates_and_tests(bench):
     assert {path.name for path in folder.iterdir()} == set(REPORT_FILES)
 
 
+def test_columns_that_are_constant_in_training_are_no_inputs(bench):
+    spec = bench.make_spec(dataset="digits")
+    widths = measure_data(spec, load_dataset("digits").fingerprint)
+    assert (widths.features, widths.classes) == (60, 10)  # of 64 pixels, four are always empty
+
+
 def test_a_study_whose_data_have_changed_is_reported_on_without_sizes(bench):
-    document = report_on(
-        bench, bench.make_spec(dataset="spirals", trials=60, pack=60, recipe={"epochs": 1})
-    )
+    document = report_on(bench, bench.make_spec(trials=60, pack=60, recipe={"epochs": 1}))
     assert document["front"] is None
     assert document["learning_curves"] is None  # one epoch is no curve
     [said] = [caveat for caveat in document["caveats"] if "sizes of networks" in caveat]
-    assert "the data 'spirals' have changed since the study was launched" in said
+    assert "the data 'iris' have changed since the study was launched" in said
     assert document["seed_spread"]["kind"] == "surface"
 
 

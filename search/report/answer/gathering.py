@@ -17,7 +17,6 @@ from archloss.search.analysis.spread import Replicates, find_spread
 from archloss.search.analysis.trials import Kind
 from archloss.search.distributions import to_design
 from archloss.search.spec import Spec
-from archloss.spaces.bundled import BUNDLED
 from archloss.spaces.catalogue import SPACES
 from archloss.spaces.data import load_dataset, split_dataset
 from archloss.spaces.errors import ArchlossError
@@ -66,13 +65,10 @@ def gather_evidence(fitted: Fitted | None, study: StudyTrials) -> Evidence:
 
 
 def measure_data(spec: Spec, fingerprint: str) -> DataWidths:
-    """Return the widths of a study's data, which are loaded where they are not known by name.
+    """Return the widths of a study's data, which are loaded for it: constant columns fall out.
 
     Raises ArchlossError where they cannot be, or are not what the study was launched with.
     """
-    info = BUNDLED.get(spec.dataset.partition(":")[0])
-    if info is not None:  # columns are numbers there, and enter as they are
-        return DataWidths(features=info.features, classes=info.classes)
     dataset = load_dataset(spec.dataset, spec.target)
     if dataset.fingerprint != fingerprint:
         raise ArchlossError(f"the data {spec.dataset!r} have changed since the study was launched")
