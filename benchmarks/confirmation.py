@@ -102,7 +102,10 @@ def check(cell: Cell) -> dict[str, Any]:
         )
     noise = find_noise(truth, profile[..., None])[..., 0]
     promised = find_power(
-        deviation=combine_noise(noise), bound=BOUND, replicates=replicates, levels=len(profile)
+        deviation=float(combine_noise(noise).max()),
+        bound=BOUND,
+        replicates=replicates,
+        levels=len(profile),
     )
     return {
         "cell": cell,

@@ -2,6 +2,7 @@
 
 import itertools
 from collections.abc import Mapping
+from typing import Annotated
 
 from pydantic import Field, model_validator
 
@@ -41,10 +42,10 @@ class PlanSpec(Table):
     effect: Number | None = Field(
         default=None, gt=0, description="The cost at which that chance was computed."
     )
-    deviation: Number | None = Field(
-        default=None,
-        ge=0,
-        description="The standard deviation of a replicate's cost, as the search suggests it.",
+    deviations: tuple[Annotated[Number, Field(ge=0)], ...] = Field(
+        default=(),
+        description="The standard deviations of a replicate's cost for each of `levels`, as the "
+        "search suggests them.",
     )
     designs: tuple[dict[str, Strictly], ...] = Field(
         min_length=4, description="The designs, each with a value for every dimension."
@@ -59,6 +60,11 @@ class PlanSpec(Table):
             raise ValueError(
                 f".levels must be given with by, and without it left out, but got by = {self.by!r} "
                 f"and levels = {list(self.levels)}"
+            )
+        if self.deviations and len(self.deviations) != self.shape[0]:
+            raise ValueError(
+                f".deviations must be {self.shape[0]} numbers, one for each of levels, but got "
+                f"{list(self.deviations)}: leave it out where it is not known"
             )
         for key in ("contexts", "choices"):
             values = getattr(self, key)

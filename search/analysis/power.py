@@ -27,21 +27,22 @@ MOST_REPLICATES = 50
 class Replication:
     """How often each design is trained, and why.
 
-    `power` is the chance to find an interaction where the true cost at one level is `effect`, with
-    `deviation` as the standard deviation of one replicate's cost.
+    `power` is the chance to find an interaction where the true cost is `effect` at the noisiest
+    level, with `deviations` as the standard deviations of one replicate's cost at each.
     """
 
     replicates: int
     power: float
     effect: float
-    deviation: float
+    deviations: tuple[float, ...]
 
 
 def plan_replicates(
     surface: Surface, profile: Profile, *, bound: float, power: float
 ) -> Replication:
     """Return the fewest replicates, from 6 to 50, that give this power, or the most."""
-    deviation, levels = find_deviation(surface, profile), profile.points.shape[0]
+    deviations = combine_noise(find_noise(surface, profile))
+    deviation, levels = float(deviations.max()), len(deviations)
     counts = range(FEWEST_REPLICATES, MOST_REPLICATES + 1)
     enough = (
         count
@@ -53,7 +54,7 @@ def plan_replicates(
         replicates=replicates,
         power=find_power(deviation=deviation, bound=bound, replicates=replicates, levels=levels),
         effect=2 * bound,
-        deviation=deviation,
+        deviations=tuple(deviations.tolist()),
     )
 
 
@@ -76,11 +77,6 @@ def find_spread(replicates: int) -> float:
     return float(np.sqrt(1 / replicates + 1 / (replicates - 1)))
 
 
-def find_deviation(surface: Surface, profile: Profile) -> float:
-    """Return the standard deviation of one replicate's cost, at the level where it is largest."""
-    return combine_noise(find_noise(surface, profile))
-
-
 def find_noise(surface: Surface, profile: Profile) -> Array:
     """Return the noise deviation of one training `[B, U, M]` at the profile's tuned points."""
     points = profile.points.reshape(-1, profile.points.shape[-1])
@@ -91,11 +87,10 @@ def find_noise(surface: Surface, profile: Profile) -> Array:
     return np.asarray(noise.reshape(profile.points.shape[:-1]))
 
 
-def combine_noise(noise: Array) -> float:
-    """Return the deviation of a mean over contexts of differences of two cells.
+def combine_noise(noise: Array) -> Array:
+    """Return the deviations `[B]` of a mean over contexts of differences of two cells.
 
-    `noise` is `[B, U, M]`; each context has the mean variance of its cells, and the level with the
-    largest sum counts.
+    `noise` is `[B, U, M]`; each context has the mean variance of its cells.
     """
     variances = 2 * (noise**2).mean(axis=2)
-    return float(np.sqrt(variances.sum(axis=1).max()) / noise.shape[1])
+    return np.asarray(np.sqrt(variances.sum(axis=1)) / noise.shape[1])

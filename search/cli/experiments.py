@@ -91,19 +91,25 @@ def describe_plan(spec: "Spec") -> list[str]:
 
 def _describe_replicates(plan: "PlanSpec") -> str:
     from archloss.search.analysis.power import find_power
+    from archloss.search.report.answer.sentences import place_level
 
-    if plan.deviation is None:
+    if not plan.deviations:
         return f"{plan.replicates} replicates, as asked for."
-    power = find_power(
-        deviation=plan.deviation,
-        bound=plan.bound,
-        replicates=plan.replicates,
-        levels=plan.shape[0],
+    powers = [
+        find_power(
+            deviation=deviation, bound=plan.bound, replicates=plan.replicates, levels=plan.shape[0]
+        )
+        for deviation in plan.deviations
+    ]
+    levels = plan.levels or (None,)
+    shares = " and ".join(
+        f"{100 * power:.0f}% {place_level(plan.by, level)}".rstrip()
+        for power, level in zip(powers, levels, strict=True)
     )
-    reached = f"the chance to find an interaction at twice that cost is about {100 * power:.0f}%"
+    reached = f"the chance to find an interaction at twice that cost is about {shares}"
     if plan.power is None:
         return f"With {plan.replicates} replicates, as asked for, {reached}."
-    few = "" if power >= plan.power else f", less than the {100 * plan.power:.0f}% asked for"
+    few = "" if min(powers) >= plan.power else f"; {100 * plan.power:.0f}% were asked for"
     return f"With {plan.replicates} replicates {reached}{few}."
 
 

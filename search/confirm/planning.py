@@ -48,7 +48,7 @@ def plan_experiment(parent: Spec, proposal: Proposal, wish: Wish) -> Spec:
             "replicates": wish.replicates,
             "power": wish.power,
             "effect": proposal.replication.effect,
-            "deviation": proposal.replication.deviation,
+            "deviations": proposal.replication.deviations,
             "designs": proposal.designs,
         },
     }

@@ -6,7 +6,7 @@ import json
 import numpy as np
 import pytest
 from optuna_dashboard import get_note
-from plans import make_planned
+from plans import make_plan, make_planned
 from typer.testing import CliRunner
 
 import archloss
@@ -21,6 +21,7 @@ from archloss.search.analysis.study import Question, make_trials
 from archloss.search.analysis.surface import Scale, Strata, Surface
 from archloss.search.cli import confirming
 from archloss.search.cli.app import app
+from archloss.search.cli.experiments import describe_plan
 from archloss.search.confirm.estimate import count_workers, describe_estimate, estimate_seconds
 from archloss.search.confirm.planning import Wish, derive_seed, plan_experiment
 from archloss.search.confirm.proposal import ConfirmError, Size, propose
@@ -202,7 +203,7 @@ def test_the_noise_of_a_cost_is_that_of_its_cells():
     noise = find_noise(make_surface(offset=None), make_profile())
     assert noise.tolist() == [[[0.01] * 3, [0.02] * 3]]
     # Two differences of two cells: variances 2 * 0.0001 and 2 * 0.0004, and the mean of both.
-    assert combine_noise(noise) == pytest.approx(np.sqrt(0.0002 + 0.0008) / 2)
+    assert combine_noise(noise) == pytest.approx([np.sqrt(0.0002 + 0.0008) / 2])
     shares = find_noise(make_surface(offset=0.05, noise=(0.1, 0.1)), make_profile())
     assert shares == pytest.approx(0.15 * np.exp(0.005) * np.sqrt(np.exp(0.01) - 1))
 
@@ -229,15 +230,39 @@ def test_replicates_are_the_fewest_that_give_the_power(bound, power, replicates)
         make_surface(offset=None), make_profile(), bound=bound, power=power
     )
     deviation = np.sqrt(0.0002 + 0.0008) / 2
-    assert replication.deviation == pytest.approx(deviation)
+    assert replication.deviations == pytest.approx((deviation,))
     assert replication.effect == 2 * bound
     assert replication.replicates == replicates
     assert replication.power == find_power(
-        deviation=replication.deviation, bound=bound, replicates=replicates, levels=1
+        deviation=replication.deviations[0], bound=bound, replicates=replicates, levels=1
     )
     if replicates == 33:
         fewer = find_power(deviation=deviation, bound=bound, replicates=32, levels=1)
         assert fewer < power <= replication.power
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        ({"deviations": ()}, "10 replicates, as asked for."),
+        (
+            {"deviations": (0.004, 0.02), "power": None},
+            "With 10 replicates, as asked for, the chance to find an interaction at twice that "
+            "cost is about 68% in plain networks and 7% in residual networks.",
+        ),
+        (
+            {"deviations": (0.004, 0.02)},
+            "the chance to find an interaction at twice that cost is about 68% in plain networks "
+            "and 7% in residual networks; 80% were asked for.",
+        ),
+        ({"deviations": (0.001, 0.002)}, "about 100% in plain networks and 100% in residual"),
+    ],
+)
+def test_the_plan_says_its_power_for_each_kind_of_networks(changes, said):
+    plan = make_plan(replicates=10) | {"power": 0.8, "effect": 0.01} | changes
+    *_, last = describe_plan(make_planned(plan=plan))
+    assert said in last
+    assert ("were asked for" in last) == ("were asked for" in said)
 
 
 def test_the_time_is_that_of_the_search_by_depth(parent):

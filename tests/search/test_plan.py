@@ -83,6 +83,10 @@ def test_a_study_without_a_plan_is_stored_and_told_apart_as_ever():
         ),
         (make_document(plan=make_plan(contexts=(3, 1))), "plan.contexts must increase"),
         (make_document(plan=make_plan(by=None)), "plan.levels must be given with by"),
+        (
+            make_document(plan=make_plan(deviations=(0.1,))),
+            "plan.deviations must be 2 numbers, one for each of levels",
+        ),
         (make_document(plan=make_plan(choice="depth")), "must be different"),
         (make_document(plan=make_plan(replicates=1)), "plan.replicates must be at least 2"),
         (
