@@ -1,9 +1,9 @@
 """What an error surface is made of: orthonormal functions of one to four axes.
 
-Along a number's axis these are Legendre polynomials, and along a category's the contrasts of its
-levels; a function of several axes is a product. All have mean 0 and variance 1 where the axes are
-independent and uniform, so that the surface's variance is the sum of its squared weights, and
-each group of functions is one term of its functional analysis of variance (Sobol 1993).
+A function of several axes is a product of functions of one (functions.py). All have mean 0 and
+variance 1 where the axes are independent and uniform, so that the surface's variance is the sum of
+its squared weights, and each group of functions is one term of its functional analysis of variance
+(Sobol 1993).
 
 N point, D axis, P function, G term.
 """
@@ -14,6 +14,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from archloss.search.analysis.axes import Array, Axis, Category
+from archloss.search.analysis.functions import evaluate_axis
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -62,11 +63,15 @@ class Basis:
     """The functions of a surface, in the order of their terms.
 
     `powers` `[P, D]` is by how many degrees each function is more than a parabola along each axis.
+    `bent` is the axis whose functions see the ends of its range enlarged, if any does.
     """
 
-    def __init__(self, axes: Sequence[Axis], terms: Sequence[Term]) -> None:
+    def __init__(
+        self, axes: Sequence[Axis], terms: Sequence[Term], *, bent: int | None = None
+    ) -> None:
         self.axes = tuple(axes)
         self.terms = tuple(terms)
+        self.bent = bent
         steps = [np.array(list(np.ndindex(*term.degrees))) for term in terms]
         self.groups = np.repeat(np.arange(len(terms)), [len(step) for step in steps])
         self.powers = np.zeros((len(self.groups), len(axes)))
@@ -94,7 +99,11 @@ class Basis:
             for term in self.terms
             if len(term.axes) <= 2
         ]
-        return Basis(self.axes, terms)
+        return Basis(self.axes, terms, bent=self.bent)
+
+    def bend(self, axis: int | None) -> "Basis":
+        """Return the same terms, with the ends of this axis enlarged, or of none."""
+        return Basis(self.axes, self.terms, bent=axis)
 
     def evaluate(self, points: Array) -> Array:
         """Return the functions' values `[N, P]` at points `[N, D]`."""
@@ -120,7 +129,7 @@ class Basis:
             others = _multiply(columns, term, without=axis)
             last = np.moveaxis(own, 1 + place, -1).reshape(len(rows), -1, degree)
             factors[:, 1 : 1 + degree] += (others[:, None, :] @ last)[:, 0]
-        functions = _evaluate_axis(self.axes[axis], steps, self._deepest[axis])
+        functions = self._evaluate_axis(axis, steps)
         along = (
             (functions @ factors[:, 1:, None])[..., 0]
             if steps.ndim == 2
@@ -129,10 +138,11 @@ class Basis:
         return factors[:, :1] + along
 
     def _evaluate_axes(self, points: Array) -> list[Array]:
-        return [
-            _evaluate_axis(axis, points[:, index], self._deepest[index])
-            for index, axis in enumerate(self.axes)
-        ]
+        return [self._evaluate_axis(axis, points[:, axis]) for axis in range(len(self.axes))]
+
+    def _evaluate_axis(self, axis: int, places: Array) -> Array:
+        bent = axis == self.bent
+        return evaluate_axis(self.axes[axis], places, self._deepest[axis], bent=bent)
 
 
 def make_basis(
@@ -199,29 +209,3 @@ def _multiply(columns: Sequence[Array], term: Term, *, without: int | None = Non
             product = product[:, :, None] * columns[axis][:, None, :degree]
             product = product.reshape(len(product), -1)
     return product
-
-
-def _evaluate_axis(axis: Axis, places: Array, degree: int) -> Array:
-    """Return the functions of one axis `[..., degree]` at places `[...]`."""
-    if isinstance(axis, Category):
-        return _make_contrasts(len(axis.levels))[places.astype(int), :degree]
-    return _evaluate_legendre(places, degree)
-
-
-def _evaluate_legendre(places: Array, degree: int) -> Array:
-    """Return Legendre's polynomials of degree 1 to `degree` on [0, 1], with variance 1."""
-    x = 2 * places - 1
-    polynomials = [np.ones_like(x), x]
-    for n in range(1, degree):  # Bonnet's recursion
-        polynomials.append(((2 * n + 1) * x * polynomials[n] - n * polynomials[n - 1]) / (n + 1))
-    norms = np.sqrt(2 * np.arange(degree + 1) + 1)
-    return np.stack(polynomials[1 : degree + 1], axis=-1) * norms[1:]
-
-
-def _make_contrasts(levels: int) -> Array:
-    """Return Helmert's contrasts `[levels, levels - 1]`: mean 0, variance 1, uncorrelated."""
-    contrasts = np.zeros((levels, levels - 1))
-    for column in range(levels - 1):
-        contrasts[: column + 1, column] = -1.0
-        contrasts[column + 1, column] = column + 1.0
-    return np.asarray(contrasts / np.sqrt((contrasts**2).mean(axis=0)))

@@ -64,12 +64,18 @@ def test_an_axis_from_zero_is_logarithmic_in_what_is_one_higher():
     assert axis.decode(np.array([0.25])).tolist() == [1]
 
 
-def test_functions_are_orthonormal():
+@pytest.mark.parametrize("bent", [None, 0, 1])
+def test_functions_are_orthonormal(bent):
     axes = (AXES[0], AXES[2], Category(name="activation", levels=("relu", "gelu", "tanh")))
     basis = make_basis(axes, [30, 100, 3], Roles(context=0, choice=1, by=2), trials=300)
-    nodes, weights = np.polynomial.legendre.leggauss(12)
-    grid = np.stack(np.meshgrid((nodes + 1) / 2, (nodes + 1) / 2, [0, 1, 2], indexing="ij"), -1)
-    share = np.einsum("i,j,k->ijk", weights / 2, weights / 2, np.full(3, 1 / 3)).ravel()
+    basis = basis.bend(bent)
+    nodes, weights = np.polynomial.legendre.leggauss(24)
+    places, shares = [(nodes + 1) / 2] * 2, [weights / 2] * 2
+    if bent is not None:  # its functions are no polynomials of the place, but of its angle
+        angles = np.pi / 2 * places[bent]
+        places[bent], shares[bent] = np.sin(angles) ** 2, np.pi / 4 * weights * np.sin(2 * angles)
+    grid = np.stack(np.meshgrid(*places, [0, 1, 2], indexing="ij"), -1)
+    share = np.einsum("i,j,k->ijk", *shares, np.full(3, 1 / 3)).ravel()
     features = basis.evaluate(grid.reshape(-1, 3))
     assert share @ features == pytest.approx(0, abs=1e-12)
     assert features.T @ (features * share[:, None]) == pytest.approx(
@@ -84,10 +90,11 @@ def test_the_values_of_a_grid_are_equally_far_and_come_back():
     assert axis.decode(places).tolist() == [1, 2, 8, 24, 5]
 
 
+@pytest.mark.parametrize("bent", [None, 3])
 @pytest.mark.parametrize("axis", [0, 1, 3])
-def test_varying_an_axis_is_evaluating_at_each_step(axis):
+def test_varying_an_axis_is_evaluating_at_each_step(axis, bent):
     random = np.random.default_rng(8)
-    basis = make_basis(AXES, [32, 2, 300, 300], ROLES, trials=300)
+    basis = make_basis(AXES, [32, 2, 300, 300], ROLES, trials=300).bend(bent)
     points = random.uniform(size=(5, 4))
     points[:, 1] = points[:, 1] > 0.5
     steps = np.array([0.0, 1.0]) if axis == 1 else random.uniform(size=7)
@@ -161,6 +168,39 @@ def test_a_chance_to_diverge_is_found():
     low, high = np.quantile(model.draw(at), [0.01, 0.99], axis=0)
     assert (low < found).all()
     assert (found < high).all()
+
+
+def make_cliff(trials):
+    """Return the trials with errors that are far higher where the choice is all but 0."""
+    return dataclasses.replace(
+        trials, values=trials.values + 0.15 * np.exp(-trials.points[:, 2] / 0.02)
+    )
+
+
+def test_the_ends_of_the_choice_are_enlarged_where_something_happens_there_and_nowhere_else():
+    smooth = make_trials(600)
+    surface = fit_surface(smooth, random=np.random.default_rng(0))
+    assert surface.posterior.basis.bent is None
+    steep = make_cliff(smooth)
+    surface = fit_surface(steep, random=np.random.default_rng(0))
+    assert surface.posterior.basis.bent == ROLES.choice
+    near, far = surface.predict(np.array([[0.5, 1, 0.0, 0.5], [0.5, 1, 0.08, 0.5]]))
+    assert near - far == pytest.approx(0.155, abs=0.01)
+    after = fit_surface(
+        make_cliff(make_trials(620)), random=np.random.default_rng(0), burn_in=20, after=surface
+    )
+    assert after.posterior.basis.bent == ROLES.choice
+
+
+@pytest.mark.parametrize(("steps", "bent"), [((), ROLES.choice), (np.linspace(0, 1, 51), None)])
+def test_the_ends_of_a_grid_are_as_they_were_given(steps, bent):
+    trials = make_trials(600)
+    points = trials.points.copy()
+    points[:, 2] = np.round(50 * points[:, 2]) / 50
+    axes = (*AXES[:2], dataclasses.replace(AXES[2], steps=tuple(steps)), AXES[3])
+    steep = make_cliff(dataclasses.replace(trials, axes=axes, points=points))
+    surface = fit_surface(steep, random=np.random.default_rng(0))
+    assert surface.posterior.basis.bent == bent
 
 
 def test_what_diverges_counts_by_its_chance():

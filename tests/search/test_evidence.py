@@ -120,7 +120,7 @@ def test_shares_of_a_grid_are_those_of_its_own_analysis_of_variance():
         tuned=("learning_rate",),
     )
     trials = make_table_trials(read_example(), columns, name="example")
-    surface = fit_surface(trials, random=np.random.default_rng(0), draws=100)
+    surface = fit_surface(trials, random=np.random.default_rng(0))
     exact = analyse_grid(trials, surface.scale.apply(trials.values))
     assert len(exact) == 15
     for term in find_importance(surface).terms:
