@@ -23,6 +23,7 @@ from archloss.storage.errors import StudyNotFoundError
 
 if TYPE_CHECKING:
     from archloss.search.spec import Spec
+    from archloss.search.spec_plan import PlanSpec
 
 
 def read_plan(options: ConfirmOptions, workers: dict[str, Any]) -> "Spec | None":
@@ -47,6 +48,7 @@ def read_plan(options: ConfirmOptions, workers: dict[str, Any]) -> "Spec | None"
             f"study {name!r} exists, and {what}: choose another name for the experiment that "
             f"confirms {options.study!r} with --name"
         )
+    _check_origin(spec.plan, name, options)
     check_same(
         spec,
         Asked(
@@ -61,6 +63,30 @@ def read_plan(options: ConfirmOptions, workers: dict[str, Any]) -> "Spec | None"
         ),
     )
     return override_spec(spec, workers)
+
+
+def _check_origin(plan: "PlanSpec", name: str, options: ConfirmOptions) -> None:
+    """Refuse, or only say where it is shown, that the study is not the one that was planned from.
+
+    A study that is gone is no reason: the plan has all that the experiment needs.
+    """
+    try:
+        with open_study(options.study, storage=options.storage, folder=options.folder) as opened:
+            digest = opened.spec.digest()
+    except StudyNotFoundError:
+        return
+    if digest == plan.confirms_digest:
+        return
+    reason = (
+        f"experiment {name!r} was planned from an earlier study {options.study!r}, which differed "
+        "from the one of that name now"
+    )
+    if not options.show:
+        raise ConfirmError(
+            f"{reason}: choose another name for the experiment that confirms this one with --name, "
+            f"or remove the old one with `archloss delete {name}`"
+        )
+    Console(stderr=True).print(reason, markup=False, highlight=False, soft_wrap=True)
 
 
 def propose_plan(

@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+import shutil
 
 import numpy as np
 import pytest
@@ -405,6 +406,26 @@ def test_another_design_under_the_same_name_is_refused_with_the_difference(confi
     assert "the plan of experiment 'mine' is stored, and does not change:" in said
     assert all(line in said for line in lines)
     assert "--name" in said
+
+
+def test_an_experiment_of_an_earlier_study_of_the_same_name_is_told_apart(home, tmp_path):
+    folder = tmp_path / "copy"
+    shutil.copytree(home, folder)
+
+    def confirm(*options, code=0):
+        result = run("confirm", "flowers", "--name", "mine", *options, "--folder", folder)
+        assert result.exit_code == code, result.output
+        return result.stderr
+
+    confirm("--plan-only", *SMALL)
+    assert run("delete", "flowers", "--yes", "--folder", folder).exit_code == 0
+    assert "earlier study" not in confirm("--plan-only", *SMALL)  # the plan has all it needs
+    other = PARENT | {"trials": 1, "recipe": {"epochs": 1, "batch_size": 32}}
+    archloss.launch(Spec.model_validate(other), folder=folder).database.close()
+    said = confirm("--plan-only", *SMALL, code=2)
+    assert "experiment 'mine' was planned from an earlier study 'flowers'" in said
+    assert "`archloss delete mine`" in said
+    assert "was planned from an earlier study 'flowers'" in confirm("--show")
 
 
 def test_the_same_number_of_rounded_contexts_is_no_other_design(confirm):
