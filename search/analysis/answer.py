@@ -125,6 +125,7 @@ def answer(trials: Trials, *, bound: float, seed: int = 0) -> Answer:
             choices=choices,
             bound=bound,
             share=ERROR_RATE / len(names),
+            least=find_least(trials.values),
         )
         for index, level in enumerate(names)
     )
@@ -275,14 +276,16 @@ def answer_level(
     choices: Array,
     bound: float,
     share: float,
+    least: float,
 ) -> LevelAnswer:
     """Return the answer of one level from its profile's draws `[T, U, M]` and its cost.
 
-    `share` is the chance of a wrong verdict to either side.
+    `share` is the chance of a wrong verdict to either side, and `least` what no objective is below.
     """
     bests, objectives, change = estimate_best(draws, choices)
+    objectives = [one.cut(least) for one in objectives]
     mean = draws.mean(axis=0)
-    low, high = np.quantile(draws, [0.025, 0.975], axis=0)
+    low, high = np.maximum(np.quantile(draws, [0.025, 0.975], axis=0), least)
     return LevelAnswer(
         level=level,
         bests=tuple(
@@ -297,6 +300,11 @@ def answer_level(
         profile_low=low,
         profile_high=high,
     )
+
+
+def find_least(values: Array) -> float:
+    """Return what no objective is below: 0 where no value is, as of errors and losses."""
+    return 0.0 if np.nanmin(values) >= 0 else -math.inf
 
 
 def combine_verdicts(verdicts: Sequence[Verdict]) -> Verdict:

@@ -132,6 +132,7 @@ class _Chain:
         self._jump_scales.draw(self._jumps, self._random)
         expected = cells - rest + self._jumps
         self._draw_blocks(expected)
+        expected += self._shift()[..., None]
         self._draw_noise(expected)
         return np.asarray(expected)
 
@@ -148,6 +149,20 @@ class _Chain:
         shape = (self._replicates + 1) / 2
         chance = self._random.standard_gamma(shape, squares.shape)
         self._block_variance = _bound(squares / 2 / chance)
+
+    def _shift(self) -> Array:
+        """Move contexts against their replicates by a draw `[L, D]`: no value is moved by that.
+
+        Where there is next to no noise, contexts and replicates given each other stay where they
+        are, and what the replicates' mean leaves unknown of the context would not be seen.
+        """
+        shift = self._draw_normal(
+            self._blocks.sum(axis=2) / self._block_variance,
+            self._replicates / self._block_variance,
+        )
+        self._contexts += shift
+        self._blocks -= shift[..., None]
+        return shift
 
     def _draw_noise(self, expected: Array) -> None:
         """Draw each cell's noise, and what those of a context are pulled to."""

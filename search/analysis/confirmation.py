@@ -23,6 +23,7 @@ from archloss.search.analysis.answer import (
     Answer,
     answer_level,
     combine_verdicts,
+    find_least,
     guess_more,
 )
 from archloss.search.analysis.axes import Array, Category, Numeric
@@ -71,6 +72,7 @@ def confirm(experiment: Experiment, *, seed: int = 0) -> Confirmation:
             choices=np.array(experiment.choices),
             bound=experiment.bound,
             share=ERROR_RATE / len(values),
+            least=find_least(values),
         )
         for index, level in enumerate(experiment.levels)
     )

@@ -36,6 +36,12 @@ class Interval:
     low: float
     high: float
 
+    def cut(self, least: float) -> "Interval":
+        """Return what of it is not below `least`."""
+        return Interval(
+            estimate=max(self.estimate, least), low=max(self.low, least), high=max(self.high, least)
+        )
+
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Cost:

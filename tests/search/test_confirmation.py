@@ -72,6 +72,32 @@ def test_what_moves_whole_replicates_is_no_noise():
     assert max(widths) < 0.4
 
 
+def test_what_replicates_have_in_common_leaves_the_error_unknown():
+    """Nothing is unknown of differences here, and the mean of eight splits still is."""
+    random, scatter = np.random.default_rng(6), 0.03
+    widths, covered = [], []
+    for _ in range(15):
+        blocks = scatter * random.standard_normal((1, 1, 1, 8))
+        values = 0.1 + blocks + 1e-5 * random.standard_normal((1, 2, 3, 8))
+        draws = draw_cells(values, random=random, draws=200, burn_in=50)
+        low, high = np.quantile(draws[:, 0, 0, 0], [0.025, 0.975])
+        widths.append(high - low)
+        covered.append(low < 0.1 < high)
+    assert np.mean(widths) == pytest.approx(2 * 2.36 * scatter / 8**0.5, rel=0.2)
+    assert np.mean(covered) > 0.85
+
+
+def test_no_error_is_expected_below_zero():
+    seldom = np.random.default_rng(5).uniform(size=(2, 6, 7, 6)) < 0.2
+    values = 0.05 * seldom
+    found = confirm(make_experiment(values=values, diverged=np.zeros_like(seldom))).answer
+    for level in found.levels:
+        assert level.profile_low.min() == 0
+        assert min(best.objective.low for best in level.bests) == 0
+    shifted = confirm(make_experiment(values=values - 1, diverged=np.zeros_like(seldom))).answer
+    assert min(level.profile_low.min() for level in shifted.levels) < -1
+
+
 def test_a_shift_in_one_kind_is_confirmed_with_its_cost():
     found = confirm(make_experiment(shift=1.0))
     plain, residual = found.answer.levels
