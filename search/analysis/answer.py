@@ -29,7 +29,6 @@ _OTHERS = 25
 _FEWEST_TRIALS = 40
 _FEWEST_PER_LEVEL = 20
 _FEWEST_CONTEXTS, _FEWEST_CHOICES = 3, 4
-_BEST_SHARE = 20
 _MOST_TIMES = 20
 
 
@@ -222,8 +221,7 @@ def profile_surface(
     best one may lie there. Of a grid they are those that were tried.
     """
     known = trials.find(Kind.COMPLETED)
-    order = np.argsort(trials.values[known])
-    good = trials.points[known][order[: max(3, len(order) // _BEST_SHARE)]]
+    best = trials.points[known][trials.values[known].argmin()]
     middle = np.array([0.0 if isinstance(axis, Category) else 0.5 for axis in trials.axes])
     roles = trials.roles
     most = dict.fromkeys(range(len(trials.axes)), _OTHERS)
@@ -239,7 +237,7 @@ def profile_surface(
         contexts=places[roles.context] if contexts is None else contexts,
         choices=places[roles.choice] if choices is None else choices,
         places=places,
-        starts=np.stack([middle, good[0]]),
+        starts=np.stack([middle, best]),
     )
 
 

@@ -11,7 +11,6 @@ and Meng 2011, JCGS 20(3), "interweaving").
 N trial, P function, G term, D axis, S stratum, T draw.
 """
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -265,9 +264,3 @@ class _Chain:
         products = (self._rows @ weights).reshape(self._sides.shape)
         sums = self._squares - 2 * self._sides @ weights + products @ weights
         return np.maximum(sums, 0.0)
-
-
-def number_strata(labels: Sequence[npt.NDArray[np.int64]]) -> npt.NDArray[np.int64]:
-    """Return a number from 0 on for each combination of labels `[N]` that occurs."""
-    rows = np.stack(labels, axis=1)
-    return np.unique(rows, axis=0, return_inverse=True)[1].reshape(-1).astype(np.int64)
