@@ -6,9 +6,9 @@ from collections.abc import Sequence
 import numpy as np
 from optuna import Study
 from optuna.trial import FrozenTrial, TrialState
-from scipy.stats import qmc
 
 from archloss.search.asking import Distributions, PackSampler, Params, scale_all
+from archloss.search.sobol import draw_sobol
 
 _VISITING = (TrialState.RUNNING, TrialState.COMPLETE, TrialState.PRUNED)
 
@@ -103,8 +103,5 @@ class SequenceSampler(PackSampler):
     def choose(self, study: Study, count: int, distributions: Distributions) -> list[Params]:
         """Return the next points of the sequence."""
         end = self.first_number + count
-        sequence = qmc.Sobol(len(distributions), seed=self._seed)
-        whole = sequence.random_base2((end - 1).bit_length())
-        return [
-            scale_all(distributions, point) for point in whole[self.first_number : end].tolist()
-        ]
+        points = draw_sobol(len(distributions), end, seed=self._seed)[self.first_number :]
+        return [scale_all(distributions, point) for point in points.tolist()]

@@ -22,13 +22,13 @@ from optuna.distributions import (
     IntDistribution,
 )
 from optuna.trial import FrozenTrial, TrialState
-from scipy.stats import qmc
 
 from archloss.search.analysis.axes import Array, Axis, Category, Numeric
 from archloss.search.analysis.basis import Roles
 from archloss.search.analysis.surface import Surface, fit_surface
 from archloss.search.analysis.trials import Kind, Trials
 from archloss.search.asking import Distributions, PackSampler, Params
+from archloss.search.sobol import draw_sobol
 
 SPREAD, WHOLE = 0.5, 0.25
 """Shares of a pack in which nothing is tuned, and in which all axes are; in the rest, all but the
@@ -113,8 +113,7 @@ class ProfileSampler(PackSampler):
 
     def _spread_points(self, axes: Sequence[Axis], count: int) -> Array:
         """Return places `[N, D]` that are spread evenly over the search, by a Sobol sequence."""
-        whole = qmc.Sobol(len(axes), seed=self._generator).random_base2((count - 1).bit_length())
-        points = np.asarray(whole[:count])
+        points = draw_sobol(len(axes), count, seed=self._generator)
         for place, axis in enumerate(axes):
             if isinstance(axis, Category):
                 points[:, place] = np.floor(points[:, place] * len(axis.levels))

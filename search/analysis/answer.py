@@ -30,6 +30,7 @@ _FEWEST_TRIALS = 40
 _FEWEST_PER_LEVEL = 20
 _FEWEST_CONTEXTS, _FEWEST_CHOICES = 3, 4
 _MOST_TIMES = 20
+_MORE = "train more (a study goes on with a larger --trials)"
 
 
 class AnalysisError(ArchlossError):
@@ -146,13 +147,16 @@ def answer(trials: Trials, *, bound: float, seed: int = 0) -> Answer:
         diverged=trials.count(Kind.DIVERGED),
         pruned=trials.count(Kind.PRUNED),
         sampler=trials.sampler,
-        caveats=(*left_out, *_find_caveats(trials, surface)),
+        caveats=(*left_out, *_find_caveats(trials, surface), *_find_guesses(trials, levels)),
         fitted=Fitted(surface=surface, trials=trials),
     )
 
 
-def check_trials(trials: Trials) -> None:
-    """Raise AnalysisError where the trials cannot answer, with the reason and the way out."""
+def check_trials(trials: Trials, *, beside: str = "") -> None:
+    """Raise AnalysisError where the trials cannot answer, with the reason and the way out.
+
+    `beside` says which others there are that cannot be used.
+    """
     context, choice = _get_question(trials)
     completed = trials.find(Kind.COMPLETED)
     if not completed.any() and trials.count(Kind.DIVERGED):
@@ -163,7 +167,7 @@ def check_trials(trials: Trials) -> None:
     if completed.sum() < _FEWEST_TRIALS:
         raise AnalysisError(
             f"at least {_FEWEST_TRIALS} trials must have been trained to the end, but "
-            f"{int(completed.sum())} were: let the study go on"
+            f"{int(completed.sum())} were{beside}: {_MORE}"
         )
     for axis, index, fewest in (
         (context, trials.roles.context, _FEWEST_CONTEXTS),
@@ -193,7 +197,7 @@ def leave_out_levels(trials: Trials) -> tuple[list[Value | None], Trials, tuple[
     if not kept:
         raise AnalysisError(
             f"at least {_FEWEST_PER_LEVEL} trials of one {name} must have been trained to the end, "
-            f"but there are {int(counts.max())} at most: let the study go on"
+            f"but there are {int(counts.max())} at most: {_MORE}"
         )
     caveats = tuple(
         f"{name} = {levels[level]} was left out: of at least {_FEWEST_PER_LEVEL} trials that must "
@@ -203,7 +207,12 @@ def leave_out_levels(trials: Trials) -> tuple[list[Value | None], Trials, tuple[
     )
     if caveats:
         trials = keep_levels(trials, kept)
-        check_trials(trials)
+        few = " and ".join(
+            f"{count} of {name} = {levels[level]}"
+            for level, count in enumerate(counts)
+            if level not in kept
+        )
+        check_trials(trials, beside=f", beside {few}, too few for an answer of their own")
     return [levels[level] for level in kept], trials, caveats
 
 
@@ -294,7 +303,7 @@ def answer_level(
         cost=cost.interval,
         common=float(choices[mean.mean(axis=0).argmin()]),
         verdict=cost.judge(bound, share=share),
-        profile=mean,
+        profile=np.maximum(mean, least),
         profile_low=low,
         profile_high=high,
     )
@@ -342,6 +351,25 @@ def _find_caveats(trials: Trials, surface: Surface) -> tuple[str, ...]:
             "they stopped to tell how they would have ended."
         )
     return tuple(caveats)
+
+
+def _find_guesses(trials: Trials, levels: Sequence[LevelAnswer]) -> list[str]:
+    """Say where less is expected than any trial of the level has reached."""
+    completed = trials.find(Kind.COMPLETED)
+    by, (axis, _) = trials.roles.by, _get_question(trials)
+    caveats = []
+    for index, level in enumerate(levels):
+        here = completed if by is None else completed & (trials.points[:, by] == index)
+        reached = trials.values[here].min()
+        contexts = [best.context for best in level.bests if best.objective.estimate < reached]
+        if contexts:
+            where = "" if by is None else f" and {trials.axes[by].name} = {level.level}"
+            caveats.append(
+                f"At {axis.name} {', '.join(f'{context:g}' for context in contexts)}{where} the "
+                "surface expects less than any trial has reached: too few lie near, and it is a "
+                "guess."
+            )
+    return caveats
 
 
 def _get_question(trials: Trials) -> tuple[Numeric, Numeric]:

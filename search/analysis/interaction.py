@@ -30,6 +30,11 @@ def compute_p_value(values: Array, *, random: np.random.Generator) -> float:
     return float((sums >= observed * (1 - 1e-12)).mean())
 
 
+def find_smallest_p(replicates: int) -> float:
+    """Return the lowest p-value that so many replicates can give."""
+    return 1 / 2 ** (replicates - 1) if replicates <= _MOST_ALL else 1 / (_FLIPS + 1)
+
+
 def _make_signs(replicates: int, random: np.random.Generator) -> Array:
     """Return signs `[F, R]`, the observed ones first; all of them where they are few.
 

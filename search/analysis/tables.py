@@ -1,7 +1,6 @@
 """Trials from a table that anything made: a CSV or Parquet file with a row for each trial."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
@@ -9,11 +8,16 @@ import pandas as pd
 
 from archloss.search.analysis.answer import AnalysisError
 from archloss.search.analysis.axes import Axis, Category, Numeric
-from archloss.search.analysis.study import DEFAULT_BY, Question, find_roles
+from archloss.search.analysis.columns import (
+    Columns,
+    check_cells,
+    check_columns,
+    read_errors,
+    settle,
+)
+from archloss.search.analysis.study import DEFAULT_BY, find_roles
 from archloss.search.analysis.trials import Kind, Trials
 
-_PREFIX = "params_"
-"""What Optuna's `trials_dataframe` puts before the name of a parameter."""
 _LOG_RATIO = 20.0
 _MOST_STEPS, _FEWEST_AT_STEP = 25, 4
 _KINDS = {
@@ -24,30 +28,13 @@ _KINDS = {
 }
 _LEFT_OUT = {"fail", "failed", "running", "waiting", "lost", "infeasible"}
 _FEWEST_VALUES = 2
+_SEPARATORS = ";\t"
 
 
-@dataclass(frozen=True, kw_only=True)
-class Columns:
-    """Which columns of a table say what.
-
-    `error` is the objective, lower being better. `tuned` are the other hyperparameters; None takes
-    all columns that begin with `params_`. `state` says how trials ended; a table without it has
-    completed ones. `log` are columns in which equal ratios count as equally far, besides those
-    that are above 0, span a factor of 20 and have their median nearer to their geometric middle
-    than to their arithmetic one. The values of a grid count as equally far in any case.
-    """
-
-    question: Question
-    error: str = "value"
-    tuned: tuple[str, ...] | None = None
-    state: str = "state"
-    log: tuple[str, ...] = field(default=())
-
-
-def read_table(path: Path, columns: Columns) -> Trials:
-    """Return the trials of a CSV or Parquet file; raise AnalysisError where it has none to read."""
+def read_table(path: Path) -> pd.DataFrame:
+    """Return the table of a CSV or Parquet file; raise AnalysisError where it has none to read."""
     try:
-        table = pd.read_parquet(path) if path.suffix == ".parquet" else pd.read_csv(path)
+        return pd.read_parquet(path) if path.suffix == ".parquet" else _read_csv(path)
     except FileNotFoundError:
         raise AnalysisError(
             f"--trials must name a file, but {str(path)!r} does not exist"
@@ -57,50 +44,51 @@ def read_table(path: Path, columns: Columns) -> Trials:
             f"--trials must name a CSV or Parquet file, but {str(path)!r} cannot be read as one: "
             f"{error}"
         ) from None
-    return make_table_trials(table, columns, name=str(path))
+
+
+def _read_csv(path: Path) -> pd.DataFrame:
+    """Return the table of a file with values between commas, semicolons or tabs."""
+    table = pd.read_csv(path)
+    for separator in _SEPARATORS:
+        if len(table.columns) == 1 and separator in str(table.columns[0]):
+            return pd.read_csv(path, sep=separator)
+    return table
 
 
 def make_table_trials(table: pd.DataFrame, columns: Columns, *, name: str) -> Trials:
     """Return the trials of a table; `name` is what errors call it."""
+    table, columns = settle(table, columns)
     question = columns.question
-    asked = [question.context, question.choice]
-    by = question.by or (DEFAULT_BY if DEFAULT_BY in _list_names(table) else None)
-    asked += [] if by is None else [by]
-    tuned = _list_tuned(table, columns, asked)
+    check_columns(table, columns, name)
     kinds, kept = _read_kinds(table, columns, name)
     table, kinds = table[kept], kinds[kept]
+    if not len(table):
+        raise AnalysisError(
+            f"{name} must have a row for each trial that has ended, but has none: let some end, or "
+            "name another file"
+        )
+    by = question.by or DEFAULT_BY
     axes: list[Axis] = []
     places = []
-    for axis_name in dict.fromkeys([*asked, *tuned]):
-        values = table[_find(table, axis_name, name)]
-        if values.isin([np.inf, -np.inf]).any():
-            raise AnalysisError(
-                f"column {axis_name!r} of {name} must have finite values, but has an infinite one: "
-                "mend it, or leave the row or the column out"
-            )
-        if values.isna().any():
-            row = int(np.flatnonzero(values.isna())[0])
-            raise AnalysisError(
-                f"column {axis_name!r} of {name} must have a value in each row, but has none in "
-                f"row {table.index[row] + 1} (of the data, from 1): fill it in, or leave the row "
-                "or the column out"
-            )
+    for axis_name in columns.list_axes():
+        values = table[axis_name]
+        check_cells(values, axis_name, name)
         axis = _make_axis(axis_name, values, columns, category=axis_name == by)
-        if axis is None and axis_name not in (question.context, question.choice, question.by):
-            continue
-        if axis is None:
+        if axis is None and axis_name in (question.context, question.choice, question.by):
             raise AnalysisError(
                 f"column {axis_name!r} of {name} must have several values, but is "
-                f"{values.iloc[0] if len(values) else 'empty'} throughout: nothing depends on it"
+                f"{values.iloc[0]} throughout: nothing depends on it"
             )
+        if axis is None:
+            continue
         axes.append(axis)
         places.append(
             axis.encode(values.to_numpy(dtype=float))
             if isinstance(axis, Numeric)
             else axis.encode(list(values))
         )
-    errors = _read_errors(table, columns, name)
-    if len(errors) and not np.isfinite(errors).any() and (kinds == Kind.COMPLETED.value).any():
+    errors = read_errors(table, columns, name)
+    if not np.isfinite(errors).any() and (kinds == Kind.COMPLETED.value).any():
         raise AnalysisError(
             f"column {columns.error!r} of {name} must have the trials' errors, but has no finite "
             "number: name the right column with --error, or say with --state how trials ended"
@@ -122,27 +110,6 @@ def make_table_trials(table: pd.DataFrame, columns: Columns, *, name: str) -> Tr
     )
 
 
-def _list_tuned(table: pd.DataFrame, columns: Columns, asked: Sequence[str]) -> list[str]:
-    if columns.tuned is not None:
-        return list(columns.tuned)
-    given = [str(name) for name in table if str(name).startswith(_PREFIX)]
-    return [name for name in (one.removeprefix(_PREFIX) for one in given) if name not in asked]
-
-
-def _list_names(table: pd.DataFrame) -> list[str]:
-    return [str(name).removeprefix(_PREFIX) for name in table]
-
-
-def _find(table: pd.DataFrame, column: str, name: str) -> str:
-    for known in (column, _PREFIX + column):
-        if known in table:
-            return known
-    raise AnalysisError(
-        f"{name} must have a column {column!r}, but has {', '.join(map(repr, table))}: name the "
-        "columns with --context, --choice, --by, --error and --tuned"
-    )
-
-
 def _read_kinds(table: pd.DataFrame, columns: Columns, name: str) -> tuple[np.ndarray, np.ndarray]:
     """Return each row's kind, and which rows are finished trials."""
     if columns.state not in table:
@@ -157,19 +124,6 @@ def _read_kinds(table: pd.DataFrame, columns: Columns, name: str) -> tuple[np.nd
         )
     kept = states.isin(list(_KINDS)).to_numpy()
     return np.array([_KINDS.get(state, Kind.PRUNED).value for state in states]), kept
-
-
-def _read_errors(table: pd.DataFrame, columns: Columns, name: str) -> np.ndarray:
-    """Return each row's objective; NaN where there is none."""
-    given = table[_find(table, columns.error, name)]
-    errors = pd.to_numeric(given, errors="coerce")
-    words = given[errors.isna() & given.notna()]
-    if len(words):
-        raise AnalysisError(
-            f"column {columns.error!r} of {name} must have numbers, but has {words.iloc[0]!r}: "
-            "name the column with --error"
-        )
-    return np.asarray(errors.to_numpy(dtype=float, na_value=np.nan))
 
 
 def _make_axis(

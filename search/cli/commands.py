@@ -56,7 +56,7 @@ COMMANDS = (
         function=report,
         examples=(
             "archloss report digits",
-            "archloss report --trials trials.csv --error validation_error",
+            "archloss report --trials runs.csv --accuracy val_accuracy",
         ),
     ),
     Command(

@@ -74,7 +74,11 @@ class LaunchOptions:
     ] = None
     sampler: Annotated[
         str | None,
-        typer.Option(help="tpe, gp, cma-es, qmc, random or grid.", rich_help_panel=_STUDY),
+        typer.Option(
+            help="tpe, profile (for the question of `archloss report`), gp, cma-es, qmc, random or "
+            "grid.",
+            rich_help_panel=_STUDY,
+        ),
     ] = None
     pruner: Annotated[
         str | None,

@@ -40,9 +40,11 @@ def list_studies(storage: Storage = None, folder: Folder = None, as_json: AsJson
     if as_json:
         typer.echo(json.dumps([_study_to_json(study) for study in studies], indent=2))
         return
-    table = Table(box=None, padding=(0, 2), pad_edge=False)
-    for name in ("study", "complete", "pruned", "failed", "unfinished", "best value", "trial", ""):
-        table.add_column(name, justify="left" if name in ("study", "") else "right")
+    table = Table(box=None, padding=(0, 1), pad_edge=False)
+    table.add_column("study", no_wrap=True, overflow="fold")  # whole, as other commands take it
+    for name in ("complete", "pruned", "failed", "unfinished", "best value", "trial"):
+        table.add_column(name, justify="right")
+    table.add_column("")
     for study in studies:
         counts = study.counts
         table.add_row(

@@ -44,6 +44,7 @@ def make_command(options: "ReportOptions") -> str:
         ("by", options.by),
         ("bound", None if options.bound is None else f"{options.bound:g}"),
         ("error", options.error),
+        ("accuracy", options.accuracy),
         ("unit", options.unit),
         *(("tuned", name) for name in options.tuned),
         ("state", options.state),

@@ -74,11 +74,20 @@ class ReportOptions:
             show_default=False,
         ),
     ] = None
+    accuracy: Annotated[
+        str | None,
+        typer.Option(
+            metavar="COLUMN",
+            help="Instead of --error what was maximised, from 0 to 1 or to 100.",
+            rich_help_panel=_TABLE,
+            show_default=False,
+        ),
+    ] = None
     unit: Annotated[
         Literal["fraction", "percent", "number"] | None,
         typer.Option(
             help="What --error is: errors from 0 to 1, or from 0 to 100, or neither. Without it: "
-            "fraction, if it lies between 0 and 1.",
+            "fraction, if it lies between 0 and 1, else number.",
             rich_help_panel=_TABLE,
         ),
     ] = None
@@ -161,7 +170,9 @@ def _check(options: ReportOptions) -> None:
     if len(sources) > 1:
         raise typer.BadParameter(f"report on {' or on '.join(sources)}: leave the others out")
     given = [
-        f"--{name}" for name in ("error", "unit", "tuned", "state", "log") if getattr(options, name)
+        f"--{name}"
+        for name in ("error", "accuracy", "unit", "tuned", "state", "log")
+        if getattr(options, name)
     ]
     if given and options.example:
         raise typer.BadParameter(
@@ -172,6 +183,12 @@ def _check(options: ReportOptions) -> None:
         raise typer.BadParameter(
             f"{given[0]} is about a table, and a study knows its own: leave it out, or say "
             "--trials FILE"
+        )
+    if options.accuracy is not None and (options.error is not None or options.unit == "number"):
+        other = "--error" if options.error is not None else "--unit number"
+        raise typer.BadParameter(
+            f"--accuracy is turned into an error rate, and {other} says something else: leave one "
+            "out"
         )
     if options.bound is not None and not 0 < options.bound < float("inf"):
         raise typer.BadParameter(f"--bound must be above 0, but got {options.bound:g}")

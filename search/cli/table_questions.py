@@ -4,7 +4,10 @@ import hashlib
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import pandas as pd
+
 from archloss.search.analysis.answer import AnalysisError, answer
+from archloss.search.analysis.columns import Columns, choose_names, list_unused
 from archloss.search.analysis.evidence import find_evidence
 from archloss.search.analysis.example import (
     EXAMPLE_AXES,
@@ -13,7 +16,8 @@ from archloss.search.analysis.example import (
     EXAMPLE_FILE,
     EXAMPLE_LOG,
 )
-from archloss.search.analysis.tables import Columns, read_table
+from archloss.search.analysis.tables import make_table_trials, read_table
+from archloss.search.analysis.trials import Kind
 from archloss.search.cli.questions import make_command, make_question
 from archloss.search.report import REPORT_FOLDER
 from archloss.search.report.answer.asking import say_now
@@ -33,9 +37,10 @@ def ask_table(options: "ReportOptions") -> tuple[Findings, Path]:
     """Return what a table's trials say, and where its report belongs."""
     path = EXAMPLE_FILE if options.example else options.trials
     assert path is not None
-    columns = _choose_columns(options)
-    trials = read_table(path, columns)
-    measure, notes = _choose_measure(options, columns.error, trials)
+    table = read_table(path)
+    columns = _choose_columns(options, table)
+    trials = make_table_trials(table, columns, name=str(path))
+    measure = _choose_measure(options, columns, trials)
     if options.bound is None and not measure.is_error_rate:
         raise AnalysisError(
             f"--bound must say which difference of {measure.label!r} matters, because it is no "
@@ -54,13 +59,13 @@ def ask_table(options: "ReportOptions") -> tuple[Findings, Path]:
             digest=hashlib.sha256(path.read_bytes()).hexdigest(),
             command=make_command(options),
             made_at=say_now(),
-            notes=notes,
+            notes=() if options.example else _list_notes(options, table, columns, trials),
         ),
     )
     return findings, Path(f"{path.stem}-{REPORT_FOLDER}")
 
 
-def _choose_columns(options: "ReportOptions") -> Columns:
+def _choose_columns(options: "ReportOptions", table: pd.DataFrame) -> Columns:
     question = make_question(options)
     if options.example:
         asked = (question.context, question.choice, question.by)
@@ -68,26 +73,75 @@ def _choose_columns(options: "ReportOptions") -> Columns:
         return Columns(question=question, error=EXAMPLE_ERROR, tuned=tuned, log=EXAMPLE_LOG)
     return Columns(
         question=question,
-        error=options.error or _ERROR,
+        error=options.accuracy or options.error or _ERROR,
+        whole=None if options.accuracy is None else _find_whole(options, table),
         tuned=tuple(options.tuned) or None,
         state=options.state or "state",
         log=tuple(options.log),
     )
 
 
-def _choose_measure(
-    options: "ReportOptions", column: str, trials: "Trials"
-) -> tuple[Measure, tuple[str, ...]]:
-    """Return how the table's objective is said, and a note where that was a guess."""
-    if column in OBJECTIVE_LABELS and options.unit is None:
-        return make_study_measure(column), ()
-    label = OBJECTIVE_LABELS.get(column, column)
+def _find_whole(options: "ReportOptions", table: pd.DataFrame) -> float:
+    """Return what an accuracy is of networks that make no error: 1 or 100."""
     if options.unit is not None:
-        return Measure(label=label, unit=options.unit), ()
+        return 1.0 if options.unit == "fraction" else 100.0
+    column = options.accuracy
+    numbers = column in table and pd.to_numeric(table[column], errors="coerce").max() > 1
+    return 100.0 if numbers else 1.0
+
+
+def _choose_measure(options: "ReportOptions", columns: Columns, trials: "Trials") -> Measure:
+    """Return how the table's objective is said; raise AnalysisError where it cannot be that."""
+    column = columns.error
     values = trials.values[trials.values == trials.values]
-    if len(values) and (values.min() < 0 or values.max() > 1):
-        return Measure(label=label, unit="number"), ()
-    return Measure(label=label, unit="fraction"), (
-        f"The column {column!r} lies between 0 and 1, and was taken for a share of errors; "
-        "--unit number says that it is none.",
-    )
+    low, high = (values.min(), values.max()) if len(values) else (0.0, 0.0)
+    if columns.whole is not None:
+        measure = Measure(
+            label=f"error ({columns.whole:g} - {column})",
+            unit="fraction" if columns.whole == 1 else "percent",
+        )
+    elif column in OBJECTIVE_LABELS and options.unit is None:
+        measure = make_study_measure(column)
+    else:
+        fraction = options.unit is None and low >= 0 and high <= 1
+        measure = Measure(
+            label=OBJECTIVE_LABELS.get(column, column),
+            unit=options.unit or ("fraction" if fraction else "number"),
+        )
+    whole = 100.0 / measure.factor
+    if measure.is_error_rate and not 0 <= low <= high <= whole:
+        given = (low, high) if columns.whole is None else (whole - high, whole - low)
+        raise AnalysisError(
+            f"column {column!r} must lie between 0 and {whole:g} where its unit is a "
+            f"{measure.unit}, but reaches from {given[0]:.4g} to {given[1]:.4g}: name another "
+            "column or --unit"
+        )
+    return measure
+
+
+def _list_notes(
+    options: "ReportOptions", table: pd.DataFrame, columns: Columns, trials: "Trials"
+) -> tuple[str, ...]:
+    """Return what was taken for granted about a table."""
+    notes = []
+    column = columns.error
+    if options.unit is None and options.accuracy is None and _is_share(column, trials):
+        notes.append(
+            f"The column {column!r} lies between 0 and 1, and was taken for a share of errors; "
+            "--unit number says that it is none, and --accuracy that more is better."
+        )
+    if diverged := trials.count(Kind.DIVERGED):
+        notes.append(
+            f"{diverged} {'trial counts' if diverged == 1 else 'trials count'} as diverged: "
+            f"{column!r} has no finite number, or {columns.state!r} says so."
+        )
+    if unused := list_unused(table, columns):
+        notes.append(
+            f"Not used: {choose_names(unused)}. What was searched besides is named with --tuned."
+        )
+    return tuple(notes)
+
+
+def _is_share(column: str, trials: "Trials") -> bool:
+    values = trials.values[trials.values == trials.values]
+    return column not in OBJECTIVE_LABELS and bool(values.min() >= 0 and values.max() <= 1)

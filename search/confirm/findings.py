@@ -2,6 +2,7 @@
 
 from archloss.search.analysis.confirmation import confirm
 from archloss.search.analysis.experiment import Experiment
+from archloss.search.analysis.interaction import find_smallest_p
 from archloss.search.confirm import make_command
 from archloss.search.report.answer.asking import say_now
 from archloss.search.report.answer.findings import Findings, Source
@@ -36,4 +37,5 @@ def make_findings(spec: Spec, experiment: Experiment) -> Findings:
             ),
         ),
         p_values=confirmation.p_values,
+        smallest_p=find_smallest_p(plan.replicates),
     )

@@ -5,6 +5,7 @@ import json
 from dataclasses import dataclass
 from typing import Any
 
+from archloss.search.confirm import name_experiment
 from archloss.search.confirm.proposal import Proposal
 from archloss.search.spec import Spec, override_spec
 
@@ -26,14 +27,15 @@ def plan_experiment(parent: Spec, proposal: Proposal, wish: Wish) -> Spec:
     """Return the spec of the experiment that confirms the parent; SpecError where it breaks rules.
 
     It trains as the search did, but on a seed that the search has not seen: one that follows from
-    the parent's digest, so that nobody chooses it.
+    the parent's digest, and from the experiment's name where it has one of its own, so that nobody
+    chooses it, and another experiment is trained anew.
     """
     changes: dict[str, Any] = {
         "name": wish.name,
         "trials": None,
         "minutes": None,
         "recipe.replicates": 1,
-        "recipe.seed": derive_seed(parent.digest()),
+        "recipe.seed": derive_seed(parent, wish.name),
         "search": {"sampler": "plan", "pruner": "none", "keep_weights": 0},
         "plan": {
             "confirms": parent.name,
@@ -55,6 +57,8 @@ def plan_experiment(parent: Spec, proposal: Proposal, wish: Wish) -> Spec:
     return override_spec(parent, changes)
 
 
-def derive_seed(digest: str) -> int:
-    """Return the seed of an experiment, which follows from what it confirms."""
-    return int(hashlib.sha256(json.dumps(["confirm", digest]).encode()).hexdigest()[:8], 16)
+def derive_seed(parent: Spec, name: str) -> int:
+    """Return the seed of the experiment of this name, which follows from what it confirms."""
+    own = [] if name == name_experiment(parent.name) else [name]
+    text = json.dumps(["confirm", parent.digest(), *own])
+    return int(hashlib.sha256(text.encode()).hexdigest()[:8], 16)

@@ -322,6 +322,24 @@ def test_a_level_with_too_few_trials_is_left_out_and_said():
     assert found.caveats[0].startswith("residual = False was left out")
 
 
+def test_a_refusal_names_the_levels_that_were_left_out():
+    trials = make_trials(45)
+    trials.points[:, 1] = np.arange(45) % 5 == 0
+    with pytest.raises(AnalysisError, match=r"but 36 were, beside 9 of residual = True, too few"):
+        answer(trials, bound=0.005)
+
+
+def test_what_no_trial_reached_is_called_a_guess_and_is_not_below_zero():
+    trials = make_trials(80)
+    trials.points[:, 2] = 0.4 + 0.6 * trials.points[:, 2]  # the lowest errors are further down
+    noise = 0.002 * np.random.default_rng(4).standard_normal(80)
+    values = 0.01 + 0.3 * (trials.points[:, 2] - 0.4) + np.abs(noise)
+    found = answer(dataclasses.replace(trials, values=values), bound=0.005)
+    plain, residual = found.levels
+    assert plain.profile.min() == residual.profile.min() == 0.0
+    assert [caveat.endswith("and it is a guess.") for caveat in found.caveats] == [True, True]
+
+
 def test_levels_are_kept_in_their_order():
     axes = (AXES[0], Category(name="by", levels=("a", "b", "c")), *AXES[2:])
     trials = make_trials(60)

@@ -154,6 +154,14 @@ def test_list_counts_trials(look, trials):
     assert "flowers" in look("list")
 
 
+def test_list_shows_long_names_whole(tmp_path):
+    name = "a-study-that-varies-depth-and-mix-confirm"
+    small = ["--epochs", 1, "--trials", 2, "--executor", "inline", "--pack", 2]
+    options = ["--name", name, "--folder", tmp_path]
+    assert run("launch", "--dataset", "iris", *options, *small).exit_code == 0
+    assert name in run("list", "--folder", tmp_path).stdout
+
+
 def test_trials_as_csv_json_and_parquet_hold_the_same(home, look, trials, tmp_path):
     assert [trial["number"] for trial in trials] == list(range(12))
     rows = list(csv.DictReader(io.StringIO(look("trials", "flowers", "--format", "csv"))))

@@ -23,6 +23,7 @@ from archloss.search.analysis.surface import Scale, Strata, Surface
 from archloss.search.cli import confirming
 from archloss.search.cli.app import app
 from archloss.search.cli.experiments import describe_plan
+from archloss.search.confirm import name_experiment
 from archloss.search.confirm.estimate import count_workers, describe_estimate, estimate_seconds
 from archloss.search.confirm.planning import Wish, derive_seed, plan_experiment
 from archloss.search.confirm.proposal import ConfirmError, Size, propose
@@ -107,7 +108,9 @@ def test_a_proposal_has_a_valid_tuned_design_for_each_cell(parent):
     experiment = plan_experiment(spec, proposal, wish)  # which checks the designs
     assert experiment.trials == 2 * 3 * 4 * 6
     assert experiment.plan.confirms_digest == spec.digest()
-    assert experiment.recipe.seed == derive_seed(spec.digest()) != spec.recipe.seed
+    seeds = [derive_seed(spec, name) for name in (name_experiment(spec.name), "e", "f")]
+    assert experiment.recipe.seed == seeds[1]
+    assert len({spec.recipe.seed, *seeds}) == 4  # each experiment is trained anew
     assert (experiment.search.sampler, experiment.search.keep_weights) == ("plan", 0)
     assert {design["optimizer"] for design in proposal.designs} <= {"adamw", "sgd"}
     assert Spec.from_json(experiment.to_json()).digest() == experiment.digest()

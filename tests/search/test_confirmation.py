@@ -9,7 +9,7 @@ from archloss.search.analysis.answer import AnalysisError
 from archloss.search.analysis.cells import draw_cells
 from archloss.search.analysis.confirmation import confirm
 from archloss.search.analysis.experiment import Experiment
-from archloss.search.analysis.interaction import compute_p_value
+from archloss.search.analysis.interaction import compute_p_value, find_smallest_p
 from archloss.search.analysis.verdict import Verdict
 
 DEPTHS, MIXES = (1.0, 2.0, 4.0, 8.0, 16.0, 32.0), tuple(np.linspace(0, 1, 7))
@@ -49,6 +49,14 @@ def test_the_p_value_is_the_share_of_signs_with_as_large_a_sum():
     ]
     share = np.mean(np.array(sums) >= sums[0] * (1 - 1e-12))
     assert compute_p_value(values, random=np.random.default_rng(0)) == pytest.approx(share)
+
+
+@pytest.mark.parametrize("replicates", [6, 20])
+def test_the_smallest_p_value_is_that_of_a_plain_interaction(replicates):
+    values = np.random.default_rng(3).standard_normal((3, 4, replicates)) / 1e3
+    values += np.arange(3)[:, None, None] * np.arange(4)[:, None]
+    smallest = compute_p_value(values, random=np.random.default_rng(0))
+    assert smallest == find_smallest_p(replicates)
 
 
 @pytest.mark.parametrize("replicates", [8, 20])

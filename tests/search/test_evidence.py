@@ -12,6 +12,7 @@ from archloss.search.analysis.answer import Fitted, answer
 from archloss.search.analysis.axes import Category, Numeric
 from archloss.search.analysis.bands import make_band
 from archloss.search.analysis.basis import Roles
+from archloss.search.analysis.columns import Columns
 from archloss.search.analysis.dependence import find_dependence
 from archloss.search.analysis.evidence import find_evidence
 from archloss.search.analysis.example import EXAMPLE_ERROR, read_example
@@ -21,7 +22,7 @@ from archloss.search.analysis.selection import find_best, find_selection
 from archloss.search.analysis.spread import Replicates, find_repeated, find_spread, pool
 from archloss.search.analysis.study import Question
 from archloss.search.analysis.surface import fit_surface
-from archloss.search.analysis.tables import Columns, make_table_trials
+from archloss.search.analysis.tables import make_table_trials
 from archloss.search.analysis.trials import Kind, Trials
 from archloss.search.analysis.uniform import list_cells, spread
 

@@ -94,6 +94,49 @@ def test_other_columns_and_units_are_named(write, tmp_path):
     assert "for every layers" in document["sentences"][1]
 
 
+def ask(table, *options):
+    """Return the document of a report that is to be made."""
+    result = run("--trials", table, *options, "--json")
+    assert result.exit_code == 0, result.stderr
+    return json.loads(result.stdout)
+
+
+def test_an_accuracy_gets_the_answer_of_its_error(write, tmp_path):
+    table = make_table(60)
+    errors = ask(write(table))
+    accuracies = ask(
+        write(table.assign(right=100 - 100 * table.value).drop(columns="value")),
+        *("--accuracy", "right", "--bound", "0.5"),
+    )
+    assert accuracies["question"]["objective"] == "error (100 - right)"
+    for ours, theirs in zip(accuracies["levels"], errors["levels"], strict=True):
+        assert ours["cost"]["high"] == pytest.approx(100 * theirs["cost"]["high"], rel=0.02)
+
+
+def test_optunas_names_and_other_separators_make_no_difference(write, tmp_path):
+    table = make_table(60)
+    plain = ask(write(table))
+    prefixed = table.rename(columns={"depth": "params_depth", "ce_weight": "params_ce_weight"})
+    named = ask(write(prefixed), "--context", "params_depth", "--choice", "params_ce_weight")
+    table.to_csv("semicolons.csv", sep=";", index=False)
+    assert named["levels"] == plain["levels"] == ask("semicolons.csv")["levels"]
+
+
+def test_what_is_taken_for_granted_about_a_table_is_said(write, tmp_path):
+    table = make_table(60).rename(columns={"params_learning_rate": "rate"}).drop(columns="state")
+    table.loc[3, "value"] = np.inf
+    words = " ".join(ask(write(table))["notes"])
+    assert "Not used: 'rate'. What was searched besides is named with --tuned" in words
+    assert "1 trial counts as diverged: 'value' has no finite number" in words
+
+
+@pytest.mark.parametrize("unit", ["fraction", "percent"])
+def test_a_unit_that_cannot_be_is_refused(write, tmp_path, unit):
+    table = write(make_table(60).assign(value=np.linspace(-2, 300, 60)))
+    said = "reaches from -2 to 300: name another column or --unit"
+    check_refusal(run("--trials", table, "--unit", unit), said, tmp_path)
+
+
 def test_a_stored_study_gets_an_answer_and_is_told_to_go_on(bench, monkeypatch):
     spec = bench.make_spec(trials=120, pack=40, recipe={"epochs": 1})
     bench.run(spec, executor=InlineExecutor())
@@ -200,6 +243,9 @@ def test_a_study_whose_data_have_changed_is_reported_on_without_sizes(bench):
         (["--trials", "nowhere.csv"], "'nowhere.csv' does not exist"),
         (["--trials", "trials.csv", "--context", "height"], "must have a column 'height'"),
         (["--trials", "trials.csv", "--tuned", "height"], "must have a column 'height'"),
+        (["--trials", "trials.csv", "--context", "dept"], "did you mean 'depth'?"),
+        (["--trials", "trials.csv", "--tuned", "value"], "is named as both: leave one out"),
+        (["--trials", "trials.csv", "--accuracy", "value", "--error", "value"], "leave one out"),
         (["--trials", "trials.csv", "--choice", "residual"], "a range of numbers"),
         (["--trials", "trials.csv", "--choice", "depth"], "two different axes"),
         (["--trials", "trials.csv", "--unit", "number"], "--bound must say which difference"),
@@ -222,9 +268,10 @@ def test_bad_usage_is_refused_with_the_way_out(write, tmp_path, arguments, said)
         ({"value": 0.25}, "the trials must differ in what they reached"),
         ({"ce_weight": [np.nan, *np.linspace(0, 1, 59)]}, "has none in row 1"),
         ({"depth": [np.inf, *range(59)]}, "must have finite values"),
-        ({"state": "RUNNING"}, "must have several values, but is empty throughout"),
+        ({"state": "RUNNING"}, "must have a row for each trial that has ended, but has none"),
         ({"state": "sleeping"}, "but says 'sleeping'"),
         ({"value": "high"}, "'value' of trials.csv must have numbers, but has 'high'"),
+        ({"ce_weight": ["half", *np.linspace(0, 1, 59)]}, "but has 'half' in row 1 (of the data"),
         ({"residual": np.arange(60) % 4}, "at least 20 trials of one residual must have been"),
     ],
     ids=lambda value: "" if isinstance(value, str) else str(*value),

@@ -82,16 +82,19 @@ def _make_table(findings: Findings, index: int) -> LevelTable:
                 f"{_sign(findings, level.change.estimate)} "
                 f"({_sign(findings, level.change.low)} to {_sign(findings, level.change.high)})",
             ),
-            *(_say_test(answer.context, value) for value in findings.p_values[index : index + 1]),
+            *(_say_test(findings, value) for value in findings.p_values[index : index + 1]),
         ),
         columns=(answer.context, f"best {answer.choice}", measure.label, f"with {common}"),
         rows=rows,
     )
 
 
-def _say_test(context: str, p_value: float) -> tuple[str, str]:
+def _say_test(findings: Findings, p_value: float) -> tuple[str, str]:
     shown = f"p = {p_value:.3f}" if p_value >= 0.001 else "p < 0.001"
-    return f"Test that differences between choices are the same at every {context}", shown
+    if 0.001 <= p_value <= findings.smallest_p:
+        shown += ", the lowest that so few replicates can give"
+    name = f"Test that differences between choices are the same at every {findings.answer.context}"
+    return name, shown
 
 
 def _format_choices(findings: Findings, interval: Interval) -> str:

@@ -36,6 +36,8 @@ class Source:
 class Findings:
     """What a report is made of; `p_values`, of no interaction, are an experiment's, by level.
 
+    `smallest_p` is the lowest that so few replicates can give.
+
     The evidence may be left out.
     """
 
@@ -44,6 +46,7 @@ class Findings:
     measure: Measure
     source: Source
     p_values: tuple[float, ...] = field(default=())
+    smallest_p: float = 0.0
     evidence: Evidence = field(default_factory=Evidence)
 
     @property

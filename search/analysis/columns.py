@@ -1,0 +1,164 @@
+"""Which columns of a table of trials say what, and what is said where one cannot."""
+
+import dataclasses
+import difflib
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+from archloss.search.analysis.answer import AnalysisError
+from archloss.search.analysis.study import DEFAULT_BY, Question
+
+_PREFIX = "params_"
+"""What Optuna's `trials_dataframe` puts before the name of a parameter."""
+_MOSTLY = 0.5
+
+
+@dataclass(frozen=True, kw_only=True)
+class Columns:
+    """Which columns of a table say what.
+
+    `error` is the objective, lower being better; with a `whole`, 1 or 100, it is an accuracy, and
+    the objective is what that lacks. `tuned` are the other hyperparameters; None takes all columns
+    that begin with `params_`. `state` says how trials ended; a table without it has completed ones.
+    `log` are columns in which equal ratios count as equally far, besides those that are above 0,
+    span a factor of 20 and have their median nearer to their geometric middle than to their
+    arithmetic one. The values of a grid count as equally far in any case.
+    """
+
+    question: Question
+    error: str = "value"
+    whole: float | None = None
+    tuned: tuple[str, ...] | None = None
+    state: str = "state"
+    log: tuple[str, ...] = field(default=())
+
+    def list_axes(self) -> list[str]:
+        """Return the names of all that was searched, those that are asked about first."""
+        question = self.question
+        asked = [question.context, question.choice, *([question.by] if question.by else [])]
+        return list(dict.fromkeys([*asked, *(self.tuned or ())]))
+
+
+def settle(table: pd.DataFrame, columns: Columns) -> tuple[pd.DataFrame, Columns]:
+    """Return the table with Optuna's parameters by their own names, and its columns by these.
+
+    `tuned` is then what it is where it was not given, and has what `by` would be.
+    """
+    given = [name for name in map(str, table.columns) if name.startswith(_PREFIX)]
+    names = {name: name.removeprefix(_PREFIX) for name in given}
+    names = {name: short for name, short in names.items() if short not in table}
+    table = table.rename(columns=names)
+
+    def shorten(name: str) -> str:
+        return names.get(name, name)
+
+    question = columns.question
+    tuned = columns.tuned
+    if tuned is None:
+        tuned = tuple(name.removeprefix(_PREFIX) for name in given)
+    if question.by is None and DEFAULT_BY in table:
+        tuned = (DEFAULT_BY, *tuned)
+    return table, dataclasses.replace(
+        columns,
+        question=Question(
+            context=shorten(question.context),
+            choice=shorten(question.choice),
+            by=None if question.by is None else shorten(question.by),
+        ),
+        error=shorten(columns.error),
+        tuned=tuple(dict.fromkeys(map(shorten, tuned))),
+        log=tuple(map(shorten, columns.log)),
+    )
+
+
+def check_columns(table: pd.DataFrame, columns: Columns, name: str) -> None:
+    """Raise AnalysisError where a column is not there, or is to be two things at once."""
+    for column in (*columns.list_axes(), columns.error, *columns.log):
+        if column not in table:
+            near = difflib.get_close_matches(column, map(str, table.columns), n=1)
+            raise AnalysisError(
+                f"{name} must have a column {column!r}, but has "
+                f"{', '.join(map(repr, table.columns))}: "
+                + (f"did you mean {near[0]!r}? Name " if near else "name ")
+                + "the columns with --context, --choice, --by, --error and --tuned"
+            )
+    for outcome in (columns.error, columns.state):
+        if outcome in columns.list_axes():
+            raise AnalysisError(
+                f"column {outcome!r} of {name} must be either what was searched or what came of "
+                "it, but is named as both: leave one out"
+            )
+
+
+def list_unused(table: pd.DataFrame, columns: Columns) -> list[str]:
+    """Return the columns that may have been searched, where none was named and none has the prefix.
+
+    What numbers the rows or is a word of its own in each was not.
+    """
+    if columns.tuned is not None or any(str(name).startswith(_PREFIX) for name in table):
+        return []
+    _, columns = settle(table, columns)
+    named = {*columns.list_axes(), columns.error, columns.state}
+    return [
+        str(name)
+        for name in table
+        if name not in named
+        and table[name].nunique() > 1
+        and (pd.api.types.is_float_dtype(table[name]) or table[name].nunique() < len(table))
+    ]
+
+
+def check_cells(values: "pd.Series[float]", column: str, name: str) -> None:
+    """Raise AnalysisError where a searched column lacks a value, or one is not like the others."""
+
+    def find_row(which: npt.NDArray[np.bool_]) -> str:
+        return f"row {int(values.index[np.flatnonzero(which)[0]]) + 1} (of the data, from 1)"
+
+    if values.isin([np.inf, -np.inf]).any():
+        raise AnalysisError(
+            f"column {column!r} of {name} must have finite values, but has an infinite one: "
+            "mend it, or leave the row or the column out"
+        )
+    if values.isna().any():
+        raise AnalysisError(
+            f"column {column!r} of {name} must have a value in each row, but has none in "
+            f"{find_row(values.isna().to_numpy())}: fill it in, or leave the row or the column out"
+        )
+    words = pd.to_numeric(values, errors="coerce").isna().to_numpy()
+    if 0 < words.mean() < _MOSTLY:
+        word = values.to_numpy()[np.flatnonzero(words)[0]]
+        raise AnalysisError(
+            f"column {column!r} of {name} must have numbers throughout, or none, but has {word!r} "
+            f"in {find_row(words)}: mend it, or leave the row or the column out"
+        )
+
+
+def read_errors(table: pd.DataFrame, columns: Columns, name: str) -> np.ndarray:
+    """Return each row's objective `[N]`; NaN where there is none."""
+    given = table[columns.error]
+    errors = pd.to_numeric(given, errors="coerce")
+    words = given[errors.isna() & given.notna()]
+    option = "--error" if columns.whole is None else "--accuracy"
+    if len(words):
+        raise AnalysisError(
+            f"column {columns.error!r} of {name} must have numbers, but has {words.iloc[0]!r}: "
+            f"name the column with {option}"
+        )
+    values = np.asarray(errors.to_numpy(dtype=float, na_value=np.nan))
+    return values if columns.whole is None else columns.whole - values
+
+
+def choose_names(names: Sequence[str], most: int = 5) -> str:
+    """Return the first of some names, as they stand in a sentence.
+
+    >>> choose_names(["lr", "width"]), choose_names(["a", "b", "c"], most=2)
+    ("'lr' and 'width'", "'a', 'b' and 1 more")
+    """
+    shown = [repr(name) for name in names[:most]]
+    if len(names) > most:
+        return f"{', '.join(shown)} and {len(names) - most} more"
+    return " and ".join(filter(None, [", ".join(shown[:-1]), shown[-1]]))
