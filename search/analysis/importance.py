@@ -153,7 +153,7 @@ def split_variance(basis: Basis, weights: Array) -> dict[tuple[int, ...], Array]
     names = {frozenset(term.axes): term.axes for term in basis.terms}
     parts: dict[tuple[int, ...], Array] = {}
     for group, term in enumerate(basis.terms):
-        own = weights[:, basis.groups == group].reshape(-1, *term.degrees)
+        own = basis.unpack(weights, group)
         for kept in _list_subsets(term.axes):
             left = _take_means(own, term.axes, kept, moments)
             key = names.get(frozenset(kept), kept)

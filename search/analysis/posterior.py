@@ -2,11 +2,18 @@
 
 `target = intercept + features @ weights + noise`. The weights of a term have a common standard
 deviation with a half-Cauchy prior, so that a term without evidence shrinks towards nothing and one
-with evidence is left alone (Gelman 2006, Bayesian Analysis 1(3)); they shrink faster the wigglier
-their function, by a smoothness per axis that is drawn as well. The noise has a variance in each
-stratum of the trials. A sweep draws the weights at once, then each term's deviation twice: given
-the weights, and given the weights relative to it, so that the chain does not get stuck near 0 (Yu
-and Meng 2011, JCGS 20(3), "interweaving").
+with evidence is left alone (Gelman 2006, Bayesian Analysis 1(3)). Terms of two axes share the scale
+of that prior, as those of three do, and of four, and it is drawn too: where most of them are
+nothing all are expected to be, and the few that are not stand out (the horseshoe; Carvalho, Polson
+and Scott 2010, Biometrika 97(2)). Weights shrink the more, the wigglier their function: as a power
+of its degree, which is what functions with so many derivatives have (Trefethen 2013, Approximation
+Theory and Approximation Practice, chapter 7). How many is drawn for each axis. The noise has a
+variance in each stratum of the trials.
+
+A sweep draws an axis's smoothness with the weights integrated out, by a Metropolis step, then the
+weights at once, then each term's deviation twice: given the weights, and given the weights relative
+to it, so that the chain does not get stuck near 0 (Yu and Meng 2011, JCGS 20(3), "interweaving").
+Drawn given the weights the smoothness would stay where it began.
 
 N trial, P function, G term, D axis, S stratum, T draw.
 """
@@ -20,9 +27,12 @@ from scipy.linalg import lapack
 from archloss.search.analysis.axes import Array
 from archloss.search.analysis.basis import Basis
 
-_DECAYS = np.array([0.02, 0.08, 0.25, 0.5, 0.8])
-_DEVIATIONS = {1: 1.0, 2: 0.1, 3: 0.05, 4: 0.05}
-"""Half-Cauchy scale of a term's deviation, by its number of axes, where the target has 1."""
+_SMOOTHNESS = np.array([12.0, 8.0, 5.5, 4.0, 2.5, 1.2])
+"""By which powers of the degree beyond a parabola the variances of weights may fall."""
+_START = 2
+_SCALES = {1: 1.0, 2: 0.1, 3: 0.05, 4: 0.05}
+"""Half-Cauchy scale of a term's deviation, by its number of axes, where the target has 1: of terms
+of one axis, and of the scale that those of several share."""
 _SMALLEST = 1e-6
 _VAGUE = 1e-4
 _NOISE_PRIOR = 4.0
@@ -42,14 +52,31 @@ class Data:
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class State:
-    """Where a chain is: terms' `deviations` `[G]`, axes' `decays` `[D]`, one noise for all strata.
+    """Where a chain is: terms' `deviations` and their `scales` `[G]`, and one noise for all strata.
 
-    The target is standardised.
+    `smoothness` `[D]` has each axis's, by its place in _SMOOTHNESS. The target is standardised.
     """
 
     deviations: Array
-    decays: npt.NDArray[np.int64]
+    scales: Array
+    smoothness: npt.NDArray[np.int64]
     noise: float
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class _Conditional:
+    """The weights' normal distribution, given all else: `spreads` times a standardised one.
+
+    Its precision has the lower `factor`, and `half` is what the mean becomes by it. `evidence` is
+    the log density of the target, the weights integrated out, but for a constant, and `shrinkage`
+    `[P]` what smoothness does to their variances.
+    """
+
+    evidence: float
+    factor: Array
+    half: Array
+    spreads: Array
+    shrinkage: Array
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -130,17 +157,21 @@ class _Chain:
         self.unit = float(data.target.std()) or 1.0
         self._random = random
         self._groups = basis.groups
-        self._powers = basis.powers
-        self._whole_powers = basis.powers.astype(np.int64)
+        self._logs = np.log1p(basis.powers)
+        self._bending = np.flatnonzero(basis.powers.any(axis=0))
         self._sizes = np.bincount(basis.groups)
         self._starts = np.concatenate([[0], 1 + np.cumsum(self._sizes) - self._sizes])
-        self._scales = np.array([_DEVIATIONS[len(term.axes)] for term in basis.terms])
+        self._orders = np.array([len(term.axes) for term in basis.terms])
         self._set_moments(data)
+        scales = np.array([_SCALES[order] for order in self._orders.tolist()])
         start = state or State(
-            deviations=0.5 * self._scales, decays=np.full(len(basis.axes), 2), noise=0.3
+            deviations=0.5 * scales,
+            scales=scales,
+            smoothness=np.full(len(basis.axes), _START),
+            noise=0.3,
         )
-        self._deviations = start.deviations
-        self._decays = start.decays.copy()
+        self._deviations, self._scales = start.deviations, start.scales.copy()
+        self._smoothness = start.smoothness
         self._noise = np.full(len(self._counts), start.noise)
         self._pooled_noise = start.noise
 
@@ -148,7 +179,10 @@ class _Chain:
     def state(self) -> State:
         """Where the chain is."""
         return State(
-            deviations=self._deviations, decays=self._decays, noise=float(self._pooled_noise)
+            deviations=self._deviations,
+            scales=self._scales,
+            smoothness=self._smoothness,
+            noise=float(self._pooled_noise),
         )
 
     def _set_moments(self, data: Data) -> None:
@@ -176,31 +210,51 @@ class _Chain:
             self._products.shape[1:]
         )
         side = precision @ self._sides
-        shrinkage = np.exp(self._powers @ np.log(_DECAYS[self._decays]))
-        copies = self._draw_weights(product, side, shrinkage)
-        self._draw_deviations(copies[0], shrinkage)
+        conditional = self._draw_smoothness(product, side)
+        copies = self._draw_weights(conditional)
+        self._draw_deviations(copies[0], conditional.shrinkage)
         weights = self._rescale(copies[0], product, side)
-        self._draw_decays(weights)
+        self._draw_scales()
         self._draw_noise(weights)
         return copies, noise
 
-    def _draw_weights(self, product: Array, side: Array, shrinkage: Array) -> Array:
+    def _draw_smoothness(self, product: Array, side: Array) -> _Conditional:
+        """Draw the smoothness of one axis; return what the weights are drawn from."""
+        here = self._condition(product, side, self._smoothness)
+        if not len(self._bending):
+            return here
+        moved = self._smoothness.copy()
+        moved[self._random.choice(self._bending)] += self._random.choice((-1, 1))
+        if moved.min() < 0 or moved.max() >= len(_SMOOTHNESS):
+            return here
+        there = self._condition(product, side, moved)
+        if np.log(self._random.uniform()) >= there.evidence - here.evidence:
+            return here
+        self._smoothness = moved
+        return there
+
+    def _condition(
+        self, product: Array, side: Array, smoothness: npt.NDArray[np.int64]
+    ) -> _Conditional:
+        shrinkage = np.exp(-self._logs @ _SMOOTHNESS[smoothness])
         variance = self._deviations[self._groups] ** 2 * shrinkage
-        root = np.sqrt(np.concatenate([[1 / _VAGUE], np.maximum(variance, _SMALLEST**2)]))
-        matrix = product * np.outer(root, root)
-        matrix[np.diag_indices_from(matrix)] += 1.0
-        return np.asarray(root * self._draw_normal(matrix, side * root, copies=COPIES))
+        spreads = np.sqrt(np.concatenate([[1 / _VAGUE], np.maximum(variance, _SMALLEST**2)]))
+        precision = product * np.outer(spreads, spreads)
+        precision[np.diag_indices_from(precision)] += 1.0
+        factor, half = _factorise(precision, side * spreads)
+        return _Conditional(
+            evidence=float(half @ half / 2 - np.log(factor.diagonal()).sum()),
+            factor=factor,
+            half=half,
+            spreads=spreads,
+            shrinkage=shrinkage,
+        )
 
-    def _draw_normal(self, precision: Array, side: Array, *, copies: int) -> Array:
-        """Return draws `[C, ...]` from the normal distribution of precision `Q`, mean `Q^-1 side`.
+    def _draw_weights(self, given: _Conditional) -> Array:
+        return given.spreads * self._draw_normal(given.factor, given.half, copies=COPIES)
 
-        By LAPACK itself: scipy's own functions take longer to get there than it does.
-        """
-        # The transpose is the same matrix, in the order of LAPACK: it need not be copied to that.
-        factor, failed = lapack.dpotrf(precision.T, lower=1)
-        if failed:
-            raise np.linalg.LinAlgError(f"a precision is not positive definite ({failed})")
-        half, _ = lapack.dtrtrs(factor, side, lower=1)
+    def _draw_normal(self, factor: Array, half: Array, *, copies: int) -> Array:
+        """Return draws `[C, ...]` from the normal distribution of this factorised precision."""
         halves = half[:, None] + self._random.standard_normal((len(half), copies))
         draws, _ = lapack.dtrtrs(factor, halves, lower=1, trans=1)
         return np.asarray(draws.T)
@@ -224,27 +278,20 @@ class _Chain:
         variance = spread / self._random.standard_gamma(1.0, len(spread))
         matrix[np.diag_indices_from(matrix)] += np.concatenate([[_VAGUE], 1 / variance])
         sides = np.add.reduceat(loading * side, self._starts)
-        signed = self._draw_normal(matrix, sides, copies=1)[0]
+        signed = self._draw_normal(*_factorise(matrix, sides), copies=1)[0]
         self._deviations = np.maximum(np.abs(signed[1:]), _SMALLEST)
         return np.concatenate([signed[:1], signed[1:][self._groups] * relative])
 
-    def _draw_decays(self, weights: Array) -> None:
-        """Draw each axis's smoothness, of a few, given the weights.
-
-        Functions of the same power along the axis are summed before the few are compared.
-        """
-        squares = (weights[1:] / self._deviations[self._groups]) ** 2
-        logs = np.log(_DECAYS)
-        for axis in range(len(self._decays)):
-            powers = self._powers[:, axis]
-            if not powers.any():
-                continue
-            others = self._powers @ logs[self._decays] - powers * logs[self._decays[axis]]
-            sums = np.bincount(self._whole_powers[:, axis], squares * np.exp(-others))
-            shrinkage = np.arange(len(sums))[:, None] * logs
-            chances = -0.5 * (powers.sum() * logs + sums @ np.exp(-shrinkage))
-            shares = np.exp(chances - chances.max()).cumsum()
-            self._decays[axis] = np.searchsorted(shares, self._random.uniform() * shares[-1])
+    def _draw_scales(self) -> None:
+        """Draw the scale that deviations of terms of as many axes share (as _draw_deviations)."""
+        for order in range(2, int(self._orders.max()) + 1):
+            here = self._orders == order
+            scale = self._scales[here][0]
+            rate = 1 / self._deviations[here] ** 2 + 1 / scale**2
+            mixing = self._random.standard_gamma(1.0, len(rate)) / rate
+            outer = self._random.standard_gamma(1.0) / (1 / scale**2 + 1 / _SCALES[order] ** 2)
+            below = self._random.standard_gamma((len(rate) + 1) / 2)
+            self._scales[here] = np.sqrt((mixing.sum() + outer) / below)
 
     def _draw_noise(self, weights: Array) -> None:
         """Draw each stratum's noise, and the one that they are pulled to."""
@@ -264,3 +311,16 @@ class _Chain:
         products = (self._rows @ weights).reshape(self._sides.shape)
         sums = self._squares - 2 * self._sides @ weights + products @ weights
         return np.maximum(sums, 0.0)
+
+
+def _factorise(precision: Array, side: Array) -> tuple[Array, Array]:
+    """Return the lower Cholesky factor `L` of a precision, and `L^-1 side`.
+
+    By LAPACK itself: scipy's own functions take longer to get there than it does.
+    """
+    # The transpose is the same matrix, in the order of LAPACK: it need not be copied to that.
+    factor, failed = lapack.dpotrf(precision.T, lower=1)
+    if failed:
+        raise np.linalg.LinAlgError(f"a precision is not positive definite ({failed})")
+    half, _ = lapack.dtrtrs(factor, side, lower=1)
+    return factor, half

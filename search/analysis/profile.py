@@ -75,9 +75,7 @@ def _tune(
     places: Sequence[Array],
 ) -> Array:
     """Move the other axes of points `[N, D]`, one after another, to where the mean is lowest."""
-    others = [
-        axis for axis in range(len(axes)) if axis not in (roles.context, roles.choice, roles.by)
-    ]
+    others = roles.list_others(len(axes))
     values = surface.predict(points)
     for _ in range(_PASSES):
         before = values.copy()

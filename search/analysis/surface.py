@@ -17,7 +17,7 @@ import numpy as np
 import numpy.typing as npt
 
 from archloss.search.analysis.axes import Array, Numeric
-from archloss.search.analysis.basis import Basis, Roles, make_basis
+from archloss.search.analysis.basis import Basis, Roles, list_details, make_basis
 from archloss.search.analysis.divergence import Divergence, fit_divergence
 from archloss.search.analysis.posterior import Data, Posterior, State, draw_posterior
 from archloss.search.analysis.threads import on_one_thread
@@ -131,18 +131,16 @@ def fit_surface(
     `after` is that of some of these trials: its scale and its functions are kept, and the draws go
     on from its own.
     """
-    distinct = [len(np.unique(trials.points[:, axis])) for axis in range(len(trials.axes))]
-    basis = make_basis(trials.axes, distinct, trials.roles, trials=len(trials.points))
     strata = _divide(trials)
-    scale = after.scale if after else _choose_scale(trials, basis, strata, random)
+    bases = _list_bases(trials, after)
+    scale = after.scale if after else _choose_scale(trials, bases[0], strata, random)
     points, target, labels = _assemble(trials, strata, scale)
     if after:
-        known = after.posterior
+        (basis,), known = bases, after.posterior
         state = known.state if known.basis.terms == basis.terms else None
-        basis = basis.bend(known.basis.bent)
     else:
         basis, state = _choose_basis(
-            points, target, labels, basis=basis, roles=trials.roles, random=random
+            points, target, labels, bases=bases, roles=trials.roles, random=random
         )
         burn_in -= SWEEPS if state else 0
     posterior = draw_posterior(
@@ -173,6 +171,20 @@ def fit_surface(
         penalty=trials.penalty,
         dropped=trials.count(Kind.COMPLETED) + trials.count(Kind.PRUNED) - len(target),
     )
+
+
+def _list_bases(trials: Trials, after: Surface | None) -> list[Basis]:
+    """Return the bases that may fit the trials, the coarsest first; that of `after` alone."""
+    known = after.posterior.basis if after else None
+    others = trials.roles.list_others(len(trials.axes))
+    details = (known.detail,) if known else list_details(len(trials.points), len(others))
+    distinct = [len(np.unique(trials.points[:, axis])) for axis in range(len(trials.axes))]
+    return [
+        make_basis(trials.axes, distinct, trials.roles, detail=detail).bend(
+            known.bent if known else None
+        )
+        for detail in details
+    ]
 
 
 def _divide(trials: Trials) -> Strata:
@@ -278,25 +290,36 @@ def _choose_basis(
     target: Array,
     labels: npt.NDArray[np.int64],
     *,
-    basis: Basis,
+    bases: list[Basis],
     roles: Roles,
     random: np.random.Generator,
 ) -> tuple[Basis, State | None]:
-    """Return the basis, bent along the choice where that is clearly better, and a chain's state.
+    """Return a basis, finer or bent along the choice where that is clearly better; a chain's state.
 
     Close to an end of the choice a little of it may change everything: next to none of a loss is
-    not none. Where it does not, enlarged ends would be wide intervals for nothing. A grid's values
-    are as far apart as who made it thought right.
+    not none. Where it does not, enlarged ends would be wide intervals for nothing, and finer
+    functions are so, and take time. A grid's values are as far apart as who made it thought right.
     """
-    axis = basis.axes[roles.choice]
+    axis, seed = bases[0].axes[roles.choice], int(random.integers(2**32))
     assert isinstance(axis, Numeric)
-    if axis.steps:
-        return basis, None
-    bent, seed = basis.bend(roles.choice), int(random.integers(2**32))
-    (straight_score, state), (bent_score, bent_state) = (
-        score(_make_data(one, points, target, labels), one, seed=seed) for one in (basis, bent)
-    )
-    return (bent, bent_state) if bent_score > straight_score + CLEARLY else (basis, state)
+    best, *finer = bases
+    others = [] if axis.steps else [best.bend(roles.choice)]
+    if not others and not finer:
+        return best, None
+
+    def fit(basis: Basis) -> tuple[float, State]:
+        return score(_make_data(basis, points, target, labels), basis, seed=seed)
+
+    highest, state = fit(best)
+    for other in others:
+        bent_score, bent_state = fit(other)
+        if bent_score > highest + CLEARLY:
+            best, highest, state = other, bent_score, bent_state
+    for other in (one.bend(best.bent) for one in finer):
+        finer_score, finer_state = fit(other)
+        if finer_score > highest + CLEARLY:
+            best, highest, state = other, finer_score, finer_state
+    return best, state
 
 
 def _make_data(basis: Basis, points: Array, target: Array, labels: npt.NDArray[np.int64]) -> Data:
