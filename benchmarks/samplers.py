@@ -64,6 +64,12 @@ SAMPLERS = {
 }
 
 
+HEADINGS = (
+    *("sampler", "off", "plain", "residual", "points lost by that", "plain", "residual"),
+    *("regret of the best trial", "repetitions"),
+)
+
+
 class Table:
     """The trainings, by cell."""
 
@@ -102,12 +108,13 @@ def encode(params: dict[str, object]) -> np.ndarray:
     )
 
 
-def run(cell: tuple[str, int, int]) -> tuple[str, float, float, float]:
+def run(cell: tuple[str, int, int]) -> tuple[str, list[float]]:
     """Return the sampler, how far best mixes are off, what that costs, and the best one's regret.
 
-    Off is the mean over depths, residual and plain; of networks of which there are too few for an
-    answer the middle of the range is taken. Costs and regret are in accuracy points. The regret is
-    how much the expected error of the best trial is above the lowest.
+    Off is the mean over depths, of all networks, of plain and of residual ones, and so is what it
+    costs; where there are too few of a kind for an answer the middle of the range is taken. Costs
+    and regret are in accuracy points. The regret is how much the expected error of the best trial
+    is above the lowest.
     """
     sampler, count, seed = cell
     optuna.logging.set_verbosity(optuna.logging.ERROR)
@@ -137,14 +144,23 @@ def run(cell: tuple[str, int, int]) -> tuple[str, float, float, float]:
     best[:, 0], best[:, 3] = _widen(best[:, 0]), _shift(best[:, 3])
     profile = SURFACE.get_profile(_widen(AXES[0].encode(np.array(found.contexts))), mixes)
     said = {level.level: [best.choice.estimate for best in level.bests] for level in found.levels}
-    off, loss = [], []
+    off: dict[bool, list[float]] = {False: [], True: []}
+    loss: dict[bool, list[float]] = {False: [], True: []}
     for level, curves in zip((False, True), profile, strict=True):
         nothing_known = [0.5] * len(curves)  # a sampler may leave too few trials of a level
         for own, curve in zip(said.get(level, nothing_known), curves, strict=True):
-            off.append(abs(own - mixes[curve.argmin()]))
-            loss.append(np.interp(own, mixes, curve) - curve.min())
-    regret = float(SURFACE.expect(best)[0]) - lowest
-    return sampler, float(np.mean(off)), 100 * float(np.mean(loss)), 100 * regret
+            off[level].append(abs(own - mixes[curve.argmin()]))
+            loss[level].append(100 * (np.interp(own, mixes, curve) - curve.min()))
+    regret = 100 * (float(SURFACE.expect(best)[0]) - lowest)
+    return sampler, [*_average(off), *_average(loss), regret]
+
+
+def _average(parts: dict[bool, list[float]]) -> list[float]:
+    """Return the mean of all, of plain and of residual networks."""
+    return [
+        float(np.mean([*parts[False], *parts[True]])),
+        *map(float, map(np.mean, parts.values())),
+    ]
 
 
 def _widen(depths: np.ndarray) -> np.ndarray:
@@ -172,10 +188,9 @@ def main() -> None:
     ]
     results = defaultdict(list)
     with multiprocessing.get_context("spawn").Pool(options.jobs) as pool:
-        for sampler, *numbers in pool.imap_unordered(run, cells):
+        for sampler, numbers in pool.imap_unordered(run, cells):
             results[sampler].append(numbers)
-    print("| sampler | off | points lost by that | regret of the best trial | repetitions |")
-    print("|---|---|---|---|---|")
+    print(f"| {' | '.join(HEADINGS)} |\n|{'---|' * len(HEADINGS)}")
     for sampler in options.samplers:
         numbers = np.array(results[sampler])
         shown = [

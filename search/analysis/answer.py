@@ -17,12 +17,11 @@ from archloss.search.analysis.verdict import (
     Verdict,
     estimate_best,
     estimate_cost,
+    share_error,
 )
 from archloss.spaces.dimensions import Value
 from archloss.spaces.errors import ArchlossError
 
-ERROR_RATE = 0.05
-"""The chance of a wrong verdict to either side, over all levels of `by` together."""
 _MOST_CONTEXTS = 10
 _CHOICES = 41
 _OTHERS = 25
@@ -80,8 +79,8 @@ class Answer:
     """Does the best choice depend on the context? `bound` is the smallest cost that matters.
 
     `more_trials` is about how many more would decide; None where the verdict is out, infinite
-    where it is too near the bound to say. `fitted` is what it was read off; None where the
-    answer was made by hand.
+    where it is too near the bound to say. `left_out` are levels of `by` with too few trials.
+    `fitted` is what it was read off; None where the answer was made by hand.
     """
 
     context: str
@@ -98,6 +97,7 @@ class Answer:
     pruned: int
     sampler: str | None
     caveats: tuple[str, ...] = field(default=())
+    left_out: tuple[Value, ...] = field(default=())
     fitted: Fitted | None = field(default=None, repr=False)
 
 
@@ -109,7 +109,8 @@ def answer(trials: Trials, *, bound: float, seed: int = 0) -> Answer:
     """
     by = None if trials.roles.by is None else trials.axes[trials.roles.by].name
     check_trials(trials)
-    names, trials, left_out = leave_out_levels(trials)
+    every = () if trials.roles.by is None else _get_levels(trials)
+    names, trials, few = leave_out_levels(trials)
     random = np.random.default_rng(seed)
     surface = fit_surface(trials, random=random)
     profile = profile_surface(trials, surface)
@@ -124,7 +125,7 @@ def answer(trials: Trials, *, bound: float, seed: int = 0) -> Answer:
             contexts=contexts,
             choices=choices,
             bound=bound,
-            share=ERROR_RATE / len(names),
+            share=share_error(len(names)),
             least=find_least(trials.values),
         )
         for index, level in enumerate(names)
@@ -147,7 +148,8 @@ def answer(trials: Trials, *, bound: float, seed: int = 0) -> Answer:
         diverged=trials.count(Kind.DIVERGED),
         pruned=trials.count(Kind.PRUNED),
         sampler=trials.sampler,
-        caveats=(*left_out, *_find_caveats(trials, surface), *_find_guesses(trials, levels)),
+        caveats=(*few, *_find_caveats(trials, surface), *_find_guesses(trials, levels)),
+        left_out=tuple(level for level in every if level not in names),
         fitted=Fitted(surface=surface, trials=trials),
     )
 

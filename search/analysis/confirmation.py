@@ -18,7 +18,6 @@ from scipy import stats
 
 from archloss.search.analysis import FEWEST_REPLICATES
 from archloss.search.analysis.answer import (
-    ERROR_RATE,
     AnalysisError,
     Answer,
     answer_level,
@@ -33,7 +32,14 @@ from archloss.search.analysis.experiment import Experiment
 from archloss.search.analysis.interaction import compute_p_value
 from archloss.search.analysis.power import find_spread
 from archloss.search.analysis.trials import Kind, Trials
-from archloss.search.analysis.verdict import LEVEL, Cost, Interval, Verdict, estimate_cost
+from archloss.search.analysis.verdict import (
+    LEVEL,
+    Cost,
+    Interval,
+    Verdict,
+    estimate_cost,
+    share_error,
+)
 
 _DRAWS, _BURN_IN = 1000, 300
 _QUICK_DRAWS, _QUICK_BURN_IN = 100, 50
@@ -71,7 +77,7 @@ def confirm(experiment: Experiment, *, seed: int = 0) -> Confirmation:
             contexts=np.array(experiment.contexts),
             choices=np.array(experiment.choices),
             bound=experiment.bound,
-            share=ERROR_RATE / len(values),
+            share=share_error(len(values)),
             least=find_least(values),
         )
         for index, level in enumerate(experiment.levels)

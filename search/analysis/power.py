@@ -3,8 +3,8 @@
 Two designs of one replicate differ by noise with the variance of both together: what pairing saves
 beyond that is not known before the experiment, and not counted on. The cost of one choice for all
 contexts is a mean over contexts of such differences. An interaction is found by a one-sided t test
-that this is above the bound, at 5% shared among the levels of `by`. What is promised is its power
-at one of them; docs/benchmarks.md shows it beside the power that is reached.
+that this is above the bound, with the chance of error that verdicts have. What is promised is its
+power at one level of `by`; docs/benchmarks.md shows it beside the power that is reached.
 
 B level of `by`, U context, M choice, S stratum.
 """
@@ -15,10 +15,10 @@ import numpy as np
 from scipy import stats
 
 from archloss.search.analysis import FEWEST_REPLICATES
-from archloss.search.analysis.answer import ERROR_RATE
 from archloss.search.analysis.axes import Array
 from archloss.search.analysis.profile import Profile
 from archloss.search.analysis.surface import Surface
+from archloss.search.analysis.verdict import share_error
 
 MOST_REPLICATES = 50
 
@@ -64,7 +64,7 @@ def find_power(*, deviation: float, bound: float, replicates: int, levels: int) 
         return 1.0
     freedom = replicates - 1
     distance = bound / (deviation * find_spread(replicates))
-    reached = stats.t.ppf(1 - ERROR_RATE / levels, freedom)
+    reached = stats.t.ppf(1 - share_error(levels), freedom)
     return float(stats.nct.sf(reached, freedom, distance))
 
 

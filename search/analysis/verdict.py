@@ -18,6 +18,7 @@ import numpy as np
 from archloss.search.analysis.axes import Array
 
 LEVEL = 0.95
+_ERROR_RATE = 0.05
 
 
 class Verdict(Enum):
@@ -26,6 +27,15 @@ class Verdict(Enum):
     INTERACTION = "the best {choice} depends on {context}"
     NONE = "no dependence on {context} that matters"
     UNDECIDED = "cannot tell yet whether the best {choice} depends on {context}"
+
+
+def share_error(levels: int) -> float:
+    """Return the chance of a wrong verdict to either side at each of so many levels of `by`.
+
+    It is at most 5% over all of them together, and no verdict is at odds with the interval of the
+    cost that is shown, which leaves out 2.5% at either end.
+    """
+    return min(_ERROR_RATE / levels, (1 - LEVEL) / 2)
 
 
 @dataclass(frozen=True, kw_only=True)

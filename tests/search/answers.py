@@ -51,6 +51,7 @@ def make_findings(
     choice="ce_weight",
     name="digits",
     caveats=(),
+    left_out=(),
     notes=(),
 ):
     """Make findings of these levels; the verdict is the first that one of them has, in order."""
@@ -83,6 +84,7 @@ def make_findings(
             pruned=10,
             sampler="tpe",
             caveats=tuple(caveats),
+            left_out=tuple(left_out),
         ),
         trials=Trials(
             axes=tuple(axes),

@@ -13,7 +13,7 @@ from archloss.search.analysis.divergence import fit_divergence
 from archloss.search.analysis.posterior import Data, draw_posterior
 from archloss.search.analysis.surface import fit_surface
 from archloss.search.analysis.trials import Kind, Trials, keep_levels
-from archloss.search.analysis.verdict import Verdict, estimate_best, estimate_cost
+from archloss.search.analysis.verdict import Verdict, estimate_best, estimate_cost, share_error
 
 AXES = (
     Numeric(name="depth", low=1, high=32, log=True, whole=True),
@@ -368,6 +368,17 @@ def test_no_interaction_is_found_to_be_none():
     assert all(level.common == pytest.approx(0.5, abs=0.1) for level in found.levels)
 
 
+def test_errors_are_shared_and_no_verdict_is_at_odds_with_the_interval():
+    assert [share_error(levels) for levels in (1, 2, 5)] == pytest.approx([0.025, 0.025, 0.01])
+    random = np.random.default_rng(0)
+    draws = 0.05 + 0.002 * random.standard_normal((500, 3, 9))
+    draws += np.linspace(0, 0.01, 9) * np.arange(3)[:, None]
+    cost = estimate_cost(draws)
+    edges = cost.interval.low, cost.interval.high
+    assert cost.judge(edges[1] * 1.001, share=share_error(1)) is Verdict.NONE
+    assert cost.judge(edges[1] * 0.999, share=share_error(1)) is Verdict.UNDECIDED
+
+
 def test_too_much_noise_leaves_it_open_and_says_how_many_more_would_do():
     found = answer(make_trials(80, noise=0.03, shift=0.2), bound=0.005)
     assert found.verdict is Verdict.UNDECIDED
@@ -393,6 +404,7 @@ def test_a_level_with_too_few_trials_is_left_out_and_said():
     assert [level.level for level in found.levels] == [True]
     assert found.by == "residual"
     assert found.caveats[0].startswith("residual = False was left out")
+    assert found.left_out == (False,)
 
 
 def test_a_refusal_names_the_levels_that_were_left_out():

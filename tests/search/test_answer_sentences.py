@@ -76,6 +76,15 @@ def test_what_moves_but_may_not_matter_is_said_to_do_so():
     assert numbers.startswith("It seems to move from 0.20 (0.10 to 0.30) at depth 1 to 0.80")
 
 
+def test_what_was_left_out_is_said_with_the_verdict():
+    verdict, numbers = say(make_level(NO, True, sure=False), by="residual", left_out=(False,))
+    assert verdict == (
+        "No: if the best ce_weight depends on depth at all, it is too little to matter in residual "
+        "networks; in plain networks there are too few trials to tell."
+    )
+    assert numbers.startswith("In residual networks one ce_weight for every depth, 0.50,")
+
+
 @pytest.mark.parametrize(
     ("plain", "residual", "said"),
     [

@@ -75,17 +75,19 @@ def describe_more(more_trials: float) -> str:
 def _say_verdict(findings: Findings) -> str:
     answer = findings.answer
     groups = {
-        verdict: [level for level in answer.levels if level.verdict is verdict]
+        verdict: [level.level for level in answer.levels if level.verdict is verdict]
         for verdict in Verdict
     }
-    deciding = groups[answer.verdict]
+    deciding = [level for level in answer.levels if level.verdict is answer.verdict]
     same = len(deciding) == len(answer.levels)
-    where = _list_everywhere(findings) if same else _list(findings, deciding)
+    where = _list_everywhere(findings) if same else _list(findings, groups[answer.verdict])
     text = _say_group(findings, where, moves=all(map(seems_to_move, deciding)))
     if groups[Verdict.UNDECIDED] and answer.verdict is Verdict.INTERACTION:
         text += f";{_list(findings, groups[Verdict.UNDECIDED])} that cannot be told yet"
     if groups[Verdict.NONE] and not same:
         text += f";{_list(findings, groups[Verdict.NONE])}, if at all, too little to matter"
+    if answer.left_out:
+        text += f";{_list(findings, answer.left_out)} there are too few trials to tell"
     return f"{text}."
 
 
@@ -105,9 +107,9 @@ def _say_group(findings: Findings, where: str, *, moves: bool) -> str:
     return f"It cannot be told yet whether {depends} enough to matter{where}"
 
 
-def _list(findings: Findings, levels: Sequence[LevelAnswer]) -> str:
+def _list(findings: Findings, levels: Sequence[Value | None]) -> str:
     """Return " in plain networks", or " with activation relu and with activation tanh"."""
-    return " " + " and ".join(place_level(findings.answer.by, level.level) for level in levels)
+    return " " + " and ".join(place_level(findings.answer.by, level) for level in levels)
 
 
 def _list_everywhere(findings: Findings) -> str:
@@ -117,7 +119,8 @@ def _list_everywhere(findings: Findings) -> str:
         return ""
     if len(answer.levels) > _MOST_TOLD:
         return f", whatever the {answer.by}"
-    return f",{_list(findings, answer.levels)} alike"
+    where = _list(findings, [level.level for level in answer.levels])
+    return f",{where} alike" if len(answer.levels) > 1 else where
 
 
 def _say_numbers(findings: Findings) -> str:
