@@ -43,8 +43,46 @@ class Recorder:
         return future
 
 
-def run(database, name, train, executor):
-    spec = Spec.model_validate({"name": name} | SPEC)
+CONTEXTS, CHOICES = (1, 2), (0.0, 0.5, 1.0)
+FIXED = {
+    "width": 8,
+    "residual": True,
+    "mse_on": "probabilities",
+    "normalisation": "layer",
+    "activation": "relu",
+    "optimizer": "adamw",
+    "learning_rate": 0.01,
+    "weight_decay": 0.001,
+    "momentum": 0.9,
+    "schedule": "cosine",
+    "dropout": 0.0,
+}
+EXPERIMENT = {
+    "dataset": "iris",
+    "space": {"width": 8, "residual": True},
+    "recipe": {"epochs": 2, "seed": 3},
+    "search": {"sampler": "plan", "keep_weights": 0},
+    "workers": {"executor": "ray", "processes": 2, "gpus_per_worker": 0, "pack": 4},
+    "plan": {
+        "confirms": "stormy",
+        "confirms_digest": "0" * 64,
+        "context": "depth",
+        "choice": "ce_weight",
+        "contexts": CONTEXTS,
+        "choices": CHOICES,
+        "bound": 0.005,
+        "replicates": 3,
+        "designs": [
+            FIXED | {"depth": context, "ce_weight": choice}
+            for context in CONTEXTS
+            for choice in CHOICES
+        ],
+    },
+}
+
+
+def run(database, name, train, executor, document=SPEC):
+    spec = Spec.model_validate({"name": name} | document)
     study = database.create_study(
         name=name,
         spec=spec.to_json(),
@@ -125,3 +163,27 @@ def test_study_goes_through_a_machine_that_joins_and_one_that_dies(
             assert trial.intermediate[epoch] == pytest.approx(calm.intermediate[epoch], abs=1e-6)
     database.close()
     machines.kill(second)
+
+
+def test_an_experiment_says_the_same_wherever_it_is_trained(ray_here, jobs, tmp_path):
+    database = Database(f"sqlite:///{tmp_path / 'studies.db'}")
+    executor = make_executor(WorkersSpec.model_validate(EXPERIMENT["workers"]))
+    try:
+        afar = run(database, "afar", jobs.train, executor, EXPERIMENT)
+    finally:
+        executor.close(now=True)
+    here = run(database, "here", jobs.train, InlineExecutor(), EXPERIMENT)
+    database.close()
+
+    def list_values(trials):
+        return {
+            (trial.params["depth"], trial.params["ce_weight"], trial.params["replicate"]): trial
+            for trial in trials.values()
+        }
+
+    ours, theirs = list_values(here), list_values(afar)
+    assert ours.keys() == theirs.keys()
+    assert len(ours) == len(afar) == len(CONTEXTS) * len(CHOICES) * 3
+    for key, trial in ours.items():
+        assert theirs[key].state == trial.state == "COMPLETE"
+        assert theirs[key].value == pytest.approx(trial.value, abs=1e-6)
