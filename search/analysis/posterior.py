@@ -237,8 +237,8 @@ class _Chain:
         self, product: Array, side: Array, smoothness: npt.NDArray[np.int64]
     ) -> _Conditional:
         shrinkage = np.exp(-self._logs @ _SMOOTHNESS[smoothness])
-        variance = self._deviations[self._groups] ** 2 * shrinkage
-        spreads = np.sqrt(np.concatenate([[1 / _VAGUE], np.maximum(variance, _SMALLEST**2)]))
+        deviations = np.maximum(self._deviations, _SMALLEST)[self._groups]
+        spreads = np.concatenate([[_VAGUE**-0.5], deviations * np.sqrt(shrinkage)])
         precision = product * np.outer(spreads, spreads)
         precision[np.diag_indices_from(precision)] += 1.0
         factor, half = _factorise(precision, side * spreads)
