@@ -143,12 +143,16 @@ def run(cell: tuple[str, int, int]) -> tuple[str, list[float]]:
     best = np.array(places)[[int(np.argmin(values))]]
     best[:, 0], best[:, 3] = _widen(best[:, 0]), _shift(best[:, 3])
     profile = SURFACE.get_profile(_widen(AXES[0].encode(np.array(found.contexts))), mixes)
-    said = {level.level: [best.choice.estimate for best in level.bests] for level in found.levels}
+    said = {
+        (level.level, best.context): best.choice.estimate
+        for level in found.levels
+        for best in level.bests
+    }
     off: dict[bool, list[float]] = {False: [], True: []}
     loss: dict[bool, list[float]] = {False: [], True: []}
     for level, curves in zip((False, True), profile, strict=True):
-        nothing_known = [0.5] * len(curves)  # a sampler may leave too few trials of a level
-        for own, curve in zip(said.get(level, nothing_known), curves, strict=True):
+        for context, curve in zip(found.contexts, curves, strict=True):
+            own = said.get((level, context), 0.5)  # a sampler may leave too few trials there
             off[level].append(abs(own - mixes[curve.argmin()]))
             loss[level].append(100 * (np.interp(own, mixes, curve) - curve.min()))
     regret = 100 * (float(SURFACE.expect(best)[0]) - lowest)

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
+import numpy.typing as npt
 
 from archloss.search.analysis.axes import Array, Axis, Category, Numeric
 from archloss.search.analysis.profile import Profile, draw_profile
@@ -49,10 +50,11 @@ class Best:
 class LevelAnswer:
     """The answer for one level of `by`; `level` is None where there is no `by`.
 
-    `change` is the best choice's in the last context less that in the first, and `cost` the mean
-    objective of one choice for all contexts less that of each context's own. `common` is that one
-    choice. `profile` `[U, M]` is the lowest expected objective at each context and choice, from
-    `profile_low` to `profile_high`.
+    `bests` are at those of the answer's contexts where the level was trained. `change` is the best
+    choice's in the last of them less that in the first, and `cost` the mean objective of one choice
+    for all of them less that of each one's own. `common` is that one choice. `profile` `[U, M]` is
+    the lowest expected objective at each of them and each choice, from `profile_low` to
+    `profile_high`.
     """
 
     level: Value | None
@@ -116,13 +118,15 @@ def answer(trials: Trials, *, bound: float, seed: int = 0) -> Answer:
     profile = profile_surface(trials, surface)
     axis, choice_axis = _get_question(trials)
     contexts, choices = axis.decode(profile.contexts), choice_axis.decode(profile.choices)
-    costs = [estimate_cost(profile.draws[:, level]) for level in range(len(names))]
+    trained = [_find_trained(trials, index, profile.contexts) for index in range(len(names))]
+    draws = [profile.draws[:, index][:, here] for index, here in enumerate(trained)]
+    costs = [estimate_cost(one) for one in draws]
     levels = tuple(
         answer_level(
-            profile.draws[:, index],
+            draws[index],
             level=level,
             cost=costs[index],
-            contexts=contexts,
+            contexts=contexts[trained[index]],
             choices=choices,
             bound=bound,
             share=share_error(len(names)),
@@ -148,7 +152,12 @@ def answer(trials: Trials, *, bound: float, seed: int = 0) -> Answer:
         diverged=trials.count(Kind.DIVERGED),
         pruned=trials.count(Kind.PRUNED),
         sampler=trials.sampler,
-        caveats=(*few, *_find_caveats(trials, surface), *_find_guesses(trials, levels)),
+        caveats=(
+            *few,
+            *_find_untrained(axis.name, by, levels, contexts),
+            *_find_caveats(trials, surface),
+            *_find_guesses(trials, levels),
+        ),
         left_out=tuple(level for level in every if level not in names),
         fitted=Fitted(surface=surface, trials=trials),
     )
@@ -188,34 +197,73 @@ def check_trials(trials: Trials, *, beside: str = "") -> None:
         )
 
 
+def _place_contexts(trials: Trials) -> Array:
+    axis, index = _get_question(trials)[0], trials.roles.context
+    tried = trials.points[trials.find(Kind.COMPLETED), index]
+    return _choose_places(axis, tried, _MOST_CONTEXTS, whole=False)
+
+
+def _find_trained(trials: Trials, level: int, contexts: Array) -> npt.NDArray[np.bool_]:
+    """Say at which contexts `[U]` a level of `by` was trained: between its own, or close to them.
+
+    Beyond them is no trial of it, and that all is well there would be the word of other levels.
+    """
+    here = trials.find(Kind.COMPLETED)
+    if trials.roles.by is not None:
+        here &= trials.points[:, trials.roles.by] == level
+    tried = trials.points[here, trials.roles.context]
+    slack = np.ptp(contexts) / (len(contexts) - 1) / 2
+    return np.asarray((contexts >= tried.min() - slack) & (contexts <= tried.max() + slack))
+
+
 def leave_out_levels(trials: Trials) -> tuple[list[Value | None], Trials, tuple[str, ...]]:
-    """Return the levels of `by` with enough trials, these, and a caveat for each of the others."""
+    """Return the levels of `by` that can be answered for, their trials, and caveats of the others.
+
+    These have too few trials, or were trained in too few contexts.
+    """
     if trials.roles.by is None:
         return [None], trials, ()
-    levels, name = _get_levels(trials), trials.axes[trials.roles.by].name
-    completed = trials.points[trials.find(Kind.COMPLETED), trials.roles.by]
-    counts = np.bincount(completed.astype(int), minlength=len(levels))
+    levels, by = _get_levels(trials), trials.axes[trials.roles.by].name
+    counts = np.bincount(
+        trials.points[trials.find(Kind.COMPLETED), trials.roles.by].astype(int),
+        minlength=len(levels),
+    )
     kept = [level for level, count in enumerate(counts) if count >= _FEWEST_PER_LEVEL]
     if not kept:
         raise AnalysisError(
-            f"at least {_FEWEST_PER_LEVEL} trials of one {name} must have been trained to the end, "
+            f"at least {_FEWEST_PER_LEVEL} trials of one {by} must have been trained to the end, "
             f"but there are {int(counts.max())} at most: {_MORE}"
         )
-    caveats = tuple(
-        f"{name} = {levels[level]} was left out: of at least {_FEWEST_PER_LEVEL} trials that must "
-        f"have been trained to the end it has {count}."
-        for level, count in enumerate(counts)
-        if level not in kept
-    )
-    if caveats:
+    few = [level for level in range(len(levels)) if level not in kept]
+    caveats = [
+        f"{by} = {levels[level]} was left out: of at least {_FEWEST_PER_LEVEL} trials that must "
+        f"have been trained to the end it has {counts[level]}."
+        for level in few
+    ]
+    if few:
         trials = keep_levels(trials, kept)
-        few = " and ".join(
-            f"{count} of {name} = {levels[level]}"
-            for level, count in enumerate(counts)
-            if level not in kept
+        beside = " and ".join(f"{counts[level]} of {by} = {levels[level]}" for level in few)
+        check_trials(trials, beside=f", beside {beside}, too few for an answer of their own")
+    context, contexts = _get_question(trials)[0].name, _place_contexts(trials)
+    wide = [
+        index
+        for index in range(len(kept))
+        if _find_trained(trials, index, contexts).sum() >= _FEWEST_CONTEXTS
+    ]
+    if not wide:
+        raise AnalysisError(
+            f"at least {_FEWEST_CONTEXTS} values of {context}, spread over those that were trained "
+            f"to the end, must lie where one {by} was, but each {by} was trained at fewer: {_MORE}"
         )
-        check_trials(trials, beside=f", beside {few}, too few for an answer of their own")
-    return [levels[level] for level in kept], trials, caveats
+    if len(wide) < len(kept):
+        caveats += [
+            f"{by} = {levels[level]} was left out: it was trained over too little of {context}."
+            for index, level in enumerate(kept)
+            if index not in wide
+        ]
+        trials = keep_levels(trials, wide)
+        check_trials(trials)
+    return [levels[kept[index]] for index in wide], trials, tuple(caveats)
 
 
 @on_one_thread
@@ -352,7 +400,25 @@ def _find_caveats(trials: Trials, surface: Surface) -> tuple[str, ...]:
             f"{surface.dropped} pruned trials were left out: too few others went on from where "
             "they stopped to tell how they would have ended."
         )
+    if surface.strata.tied:
+        caveats.append(
+            "In a part of the search more than half of the trials reached exactly the same, as "
+            "networks do that learn nothing: they tell no designs apart, and nobody how far trials "
+            "lie off the surface there, so that intervals are as wide as elsewhere."
+        )
     return tuple(caveats)
+
+
+def _find_untrained(
+    context: str, by: str | None, levels: Sequence[LevelAnswer], contexts: Array
+) -> list[str]:
+    """Say where a level was not trained, and nothing is said of it."""
+    return [
+        f"{by} = {level.level} was trained from {context} {level.bests[0].context:g} to "
+        f"{level.bests[-1].context:g}: of others nothing is said."
+        for level in levels
+        if len(level.bests) < len(contexts)
+    ]
 
 
 def _find_guesses(trials: Trials, levels: Sequence[LevelAnswer]) -> list[str]:

@@ -64,3 +64,9 @@ class Category:
 
 
 Axis = Numeric | Category
+
+
+def count_levels(axis: Axis) -> int:
+    """Return how many levels a category has."""
+    assert isinstance(axis, Category)
+    return len(axis.levels)

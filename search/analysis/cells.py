@@ -98,9 +98,9 @@ class _Chain:
         )
         self._slope_scales = _Normal(whole=typical.copy(), typical=typical)
         self._scatter_scales = _Normal(whole=typical.copy(), typical=typical)
-        self._jump_scales = _Horseshoe(
-            own=np.ones((levels, contexts, choices)), whole=typical.copy(), typical=typical
-        )
+        # Wide enough for what is seen: else jumps would begin as nothing and large noise, and stay.
+        own = np.maximum(self._jumps**2 / typical[:, None, None], 1.0)
+        self._jump_scales = _Horseshoe(own=own, whole=typical.copy(), typical=typical)
 
     def sweep(self) -> Array:
         """Draw everything once; return the cells' expectations `[L, D, M]`."""

@@ -1,12 +1,13 @@
 """How the expected objective moves along one axis, averaged over all others.
 
 Partial dependence (Friedman 2001, Annals of Statistics 29(5)): the mean over the others, which are
-uniform over what was searched. The mean is over one quasi-random sequence, the same at every
+uniform over what was searched: over all of a grid, or else over a Sobol sequence, the same at every
 place of the axis and in every draw, so that it cancels in differences.
 
 N sample, J place, D axis, T draw.
 """
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -15,13 +16,13 @@ import numpy as np
 from archloss.search.analysis.axes import Array, Axis, Category, Numeric
 from archloss.search.analysis.surface import Surface
 from archloss.search.analysis.threads import on_one_thread
-from archloss.search.analysis.uniform import spread
+from archloss.search.analysis.uniform import list_cells, spread
 from archloss.search.analysis.verdict import LEVEL
+from archloss.search.sobol import draw_sobol
 from archloss.spaces.dimensions import Value
 
-_SAMPLES = 256
+_SAMPLES = 1024
 _MOST_PLACES = 25
-_STEPS = 40
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -39,8 +40,7 @@ class Dependence:
 def find_dependence(surface: Surface) -> tuple[Dependence, ...]:
     """Return the partial dependence on each axis, in their order."""
     axes = surface.posterior.basis.axes
-    others = _sample(axes)
-    return tuple(_follow(surface, index, others) for index in range(len(axes)))
+    return tuple(_follow(surface, index, _sample(axes, index)) for index in range(len(axes)))
 
 
 def _follow(surface: Surface, index: int, others: Array) -> Dependence:
@@ -62,14 +62,24 @@ def _follow(surface: Surface, index: int, others: Array) -> Dependence:
     )
 
 
-def _sample(axes: Sequence[Axis]) -> Array:
-    """Return points `[N, D]` that are uniform over the search."""
-    root = 1.0
-    for _ in range(_STEPS):  # of x^(D + 1) = x + 1, which makes a sequence of low discrepancy
-        root = (1 + root) ** (1 / (len(axes) + 1))
-    steps = root ** -np.arange(1.0, len(axes) + 1)
-    uniform = (0.5 + np.arange(_SAMPLES)[:, None] * steps) % 1
-    return np.stack([spread(axis, uniform[:, index]) for index, axis in enumerate(axes)], axis=1)
+def _sample(axes: Sequence[Axis], without: int) -> Array:
+    """Return points `[N, D]` that are uniform over the search, but for one axis, where they are 0.
+
+    These are all there are, where that is a grid of equally likely places and not too many.
+    """
+    others = [index for index in range(len(axes)) if index != without]
+    cells = [list_cells(axes[index]) for index in others]
+    grid = [one.places for one in cells if one is not None and np.ptp(one.chances) < 1e-12]
+    if len(grid) == len(others) and math.prod(len(places) for places in grid) <= _SAMPLES:
+        columns = [mesh.ravel() for mesh in np.meshgrid(*grid, indexing="ij")]
+    else:
+        uniform = draw_sobol(len(others), _SAMPLES, seed=0)
+        columns = [
+            spread(axes[index], column) for index, column in zip(others, uniform.T, strict=True)
+        ]
+    points = np.zeros((len(columns[0]), len(axes)))
+    points[:, others] = np.stack(columns, axis=1)
+    return points
 
 
 def _list_places(axis: Axis) -> Array:

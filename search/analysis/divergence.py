@@ -1,8 +1,11 @@
 """How likely training diverges, over the axes: a logistic regression with a normal posterior.
 
-Its terms are the axes, their squares and their products; the posterior is Laplace's approximation
-around its mode (Bishop 2006, section 4.5). Weights have the prior deviation 1.5 on functions of
-variance 1 (Gelman et al. 2008, Annals of Applied Statistics 2(4), in spirit).
+Its terms are the axes, their squares and their products. Weights have the prior deviation 1.5 on
+functions of variance 1 (Gelman et al. 2008, Annals of Applied Statistics 2(4), in spirit). Where
+few trials diverged the posterior is far from normal: draws of Laplace's approximation around its
+mode (Bishop 2006, section 4.5) would have many more diverge than did. So they are where chains
+begin that walk by Metropolis steps of the approximation's shape (Roberts, Gelman and Gilks 1997,
+Annals of Applied Probability 7(1)).
 
 N point, D axis, P function, T draw.
 """
@@ -18,6 +21,11 @@ from archloss.search.analysis.basis import Basis
 _DEVIATION = 1.5
 _INTERCEPT_DEVIATION = 10.0
 _STEPS = 50
+_WALK, _APART, _STRIDE = 250, 30, 2.0
+"""Steps of a chain before its first draw and from one to the next; their length, in deviations over
+the root of the number of weights."""
+_COPIES = 3
+"""Draws of each chain."""
 
 
 class Divergence:
@@ -66,9 +74,29 @@ def fit_divergence(
         weights += step / max(1.0, float(np.abs(step).max()))
         if np.abs(step).max() < 1e-8:
             break
-    noise = random.standard_normal((len(weights), draws))
-    spread = solve_triangular(factor[0], noise, lower=True, trans="T")
-    return Divergence(coarse, weights + spread.T)
+
+    chains = -(-draws // _COPIES)
+
+    def step_off(length: float) -> Array:
+        noise = random.standard_normal((len(weights), chains))
+        return np.asarray(length * solve_triangular(factor[0], noise, lower=True, trans="T"))
+
+    def weigh(walkers: Array) -> Array:
+        logits = features @ walkers
+        fit = diverged @ logits - np.log(1 + np.exp(logits)).sum(axis=0)
+        return np.asarray(fit - precision @ walkers**2 / 2)
+
+    walkers = weights[:, None] + step_off(_STRIDE / 3)
+    density = weigh(walkers)
+    kept = []
+    for step in range(_WALK + _APART * (_COPIES - 1)):
+        moved = walkers + step_off(_STRIDE / len(weights) ** 0.5)
+        weighed = weigh(moved)
+        taken = np.log(random.uniform(size=chains)) < weighed - density
+        walkers[:, taken], density[taken] = moved[:, taken], weighed[taken]
+        if step + 1 >= _WALK and (step + 1 - _WALK) % _APART == 0:
+            kept.append(walkers.T.copy())
+    return Divergence(coarse, np.concatenate(kept)[:draws])
 
 
 def _add_intercept(features: Array) -> Array:

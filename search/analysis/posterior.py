@@ -37,6 +37,8 @@ _SMALLEST = 1e-6
 _VAGUE = 1e-4
 _NOISE_PRIOR = 4.0
 """The strata's noise is pulled together as if by so many trials each."""
+_LEAST_NOISE = 1e-3
+"""No less is drawn, where the target has 1: of trials that all reached the same it would vanish."""
 COPIES = 3
 """Draws of the weights from each sweep: what they are drawn from takes longest to make."""
 
@@ -298,7 +300,8 @@ class _Chain:
         residuals = self._sum_residuals(weights)
         shape = (self._counts + _NOISE_PRIOR) / 2
         rate = (residuals + _NOISE_PRIOR * self._pooled_noise**2) / 2
-        self._noise = np.sqrt(rate / self._random.standard_gamma(shape))
+        noise = np.sqrt(rate / self._random.standard_gamma(shape))
+        self._noise = np.maximum(noise, _LEAST_NOISE)
         shape_pooled = (len(self._noise) * _NOISE_PRIOR + 1) / 2
         rate_pooled = (_NOISE_PRIOR * (1 / self._noise**2).sum() + 1) / 2
         self._pooled_noise = np.sqrt(self._random.standard_gamma(shape_pooled) / rate_pooled)

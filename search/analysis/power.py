@@ -80,10 +80,11 @@ def find_spread(replicates: int) -> float:
 def find_noise(surface: Surface, profile: Profile) -> Array:
     """Return the noise deviation of one training `[B, U, M]` at the profile's tuned points."""
     points = profile.points.reshape(-1, profile.points.shape[-1])
-    noise = surface.noise.mean(axis=0)[surface.strata.number(points)]
+    strata = surface.strata.number(points)
+    noise = surface.noise.mean(axis=0)[strata]
     if surface.scale.offset is not None:  # of a logarithm: a share of what is expected
-        expected = surface.scale.expect(surface.posterior.predict(points), noise)
-        noise = (expected + surface.scale.offset) * np.sqrt(np.expm1(noise**2))
+        expected = surface.predict(points) + surface.scale.offset
+        noise = np.minimum(expected * np.sqrt(np.expm1(noise**2)), surface.spread[strata])
     return np.asarray(noise.reshape(profile.points.shape[:-1]))
 
 

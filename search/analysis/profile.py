@@ -13,7 +13,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from archloss.search.analysis.axes import Array, Axis, Category
+from archloss.search.analysis.axes import Array, Axis, count_levels
 from archloss.search.analysis.basis import Roles
 from archloss.search.analysis.surface import Surface
 
@@ -44,7 +44,7 @@ def draw_profile(
     starts: Array,
 ) -> Profile:
     """Return the profile; the others are tuned over their `places`, from `starts` `[R, D]`."""
-    levels = 1 if roles.by is None else _count_levels(axes[roles.by])
+    levels = 1 if roles.by is None else count_levels(axes[roles.by])
     grid = np.stack(
         np.meshgrid(np.arange(levels, dtype=float), contexts, choices, indexing="ij"), axis=-1
     )
@@ -88,8 +88,3 @@ def _tune(
         if np.allclose(values, before, atol=1e-9):
             break
     return values
-
-
-def _count_levels(axis: object) -> int:
-    assert isinstance(axis, Category)
-    return len(axis.levels)

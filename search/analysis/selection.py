@@ -61,5 +61,5 @@ def find_selection(
 def _expect(fitted: Fitted, point: Array) -> Array:
     """Return draws `[T]` of the objective expected at a point `[1, D]` of what does not diverge."""
     surface = fitted.surface
-    noise = surface.noise[:, surface.strata.number(point)]
-    return np.asarray(surface.scale.expect(surface.posterior.draw(point), noise)[:, 0])
+    smearing = surface.smearing[:, surface.strata.number(point)]
+    return np.asarray(surface.scale.expect(surface.posterior.draw(point), smearing)[:, 0])

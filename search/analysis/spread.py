@@ -131,13 +131,15 @@ def _read_noise(fitted: Fitted) -> SeedSpread:
 def _scale_noise(fitted: Fitted, stratum: int, values: Array) -> Array:
     """Return draws of a stratum's noise `[T]` in the objective's units, at its median trial.
 
-    On a logarithmic scale noise is lognormal, and grows with the objective.
+    On a logarithmic scale noise is lognormal, and grows with the objective. It is no larger than
+    what the stratum's trials vary by in all.
     """
     noise, offset = fitted.surface.noise[:, stratum], fitted.surface.scale.offset
     if offset is None:
         return noise
     middle = float(np.median(values)) + offset
-    return np.asarray(middle * np.exp(noise**2 / 2) * np.sqrt(np.expm1(noise**2)))
+    deviations = middle * np.exp(noise**2 / 2) * np.sqrt(np.expm1(noise**2))
+    return np.asarray(np.minimum(deviations, fitted.surface.spread[stratum]))
 
 
 def _describe(fitted: Fitted, stratum: int, deviation: Interval) -> StratumSpread:
@@ -148,10 +150,10 @@ def _describe(fitted: Fitted, stratum: int, deviation: Interval) -> StratumSprea
     assert isinstance(context, Numeric)
     values = context.decode(completed[inside, trials.roles.context])
     level = None
-    if trials.roles.by is not None:
-        by = trials.axes[trials.roles.by]
+    if strata.roles.by is not None:
+        by = trials.axes[strata.roles.by]
         assert isinstance(by, Category)
-        level = by.levels[int(completed[inside][0, trials.roles.by])]
+        level = by.levels[int(completed[inside][0, strata.roles.by])]
     return StratumSpread(
         low=float(values.min()), high=float(values.max()), level=level, deviation=deviation
     )

@@ -2,15 +2,11 @@
 
 A trial that completed is a noisy value. One that diverged says that its design may diverge: what
 is expected is the surface of those that do not, and the penalty, weighed by the chance to diverge.
-One that was pruned is not a final value, and leaving it out would keep the lucky ones alone. What
-pruned it is its value at a rung, and that is known of the others too: so its final value is missing
-at random (Rubin 1976), and is filled in from its last rung by a regression over those that went on,
-with a noise of its own for all pruned there, which is learned.
+One that was pruned counts with what it would have reached (targets.py).
 
 N trial, D axis, T draw, S stratum.
 """
 
-from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -20,55 +16,21 @@ from archloss.search.analysis.axes import Array, Numeric
 from archloss.search.analysis.basis import Basis, Roles, list_details, make_basis
 from archloss.search.analysis.divergence import Divergence, fit_divergence
 from archloss.search.analysis.posterior import Data, Posterior, State, draw_posterior
+from archloss.search.analysis.targets import Scale, Strata, assemble, divide
 from archloss.search.analysis.threads import on_one_thread
 from archloss.search.analysis.trials import Kind, Trials
 from archloss.search.analysis.waic import CLEARLY, SWEEPS, score
 
 DRAWS = 450
 BURN_IN = 100
-_FEWEST_AT_RUNG = 20
-_PARTS = 3
-_FEWEST_IN_STRATUM = 8
-_SMALLEST = 1e-9
-
-
-@dataclass(frozen=True, kw_only=True, eq=False)
-class Scale:
-    """How objectives are fitted: as they are, or, with an `offset`, their logarithm."""
-
-    offset: float | None
-
-    def apply(self, values: Array) -> Array:
-        """Return objectives on the scale of the fit."""
-        if self.offset is None:
-            return values
-        return np.asarray(np.log(np.maximum(values + self.offset, _SMALLEST)))
-
-    def expect(self, values: Array, noise: Array) -> Array:
-        """Return the mean objective where the fit is `values`, with noise deviation `noise`."""
-        if self.offset is None:
-            return values
-        return np.asarray(np.exp(values + noise**2 / 2) - self.offset)
-
-
-@dataclass(frozen=True, kw_only=True, eq=False)
-class Strata:
-    """Parts of the search with a noise of their own: thirds of the context, by level of `by`."""
-
-    roles: Roles
-    edges: Array
-
-    def number(self, points: Array) -> npt.NDArray[np.int64]:
-        """Return each point's stratum `[N]`, from 0 on."""
-        part = np.searchsorted(self.edges, points[:, self.roles.context])
-        level = 0 if self.roles.by is None else points[:, self.roles.by].astype(np.int64)
-        return np.asarray(part + (len(self.edges) + 1) * level, dtype=np.int64)
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Surface:
     """Draws of the expected objective; `divergence` is None where nothing diverged.
 
+    `noise` and `smearing` `[T, S]` are what Scale takes, and `spread` `[S]` the standard deviation
+    of all objectives in a stratum. Nothing is expected above `highest`, which no trial has reached.
     `dropped` counts the pruned trials that could not be used.
     """
 
@@ -77,20 +39,23 @@ class Surface:
     scale: Scale
     strata: Strata
     noise: Array
+    smearing: Array
+    spread: Array
     penalty: float
+    highest: float
     dropped: int
 
     def draw(self, points: Array) -> Array:
         """Return draws of the expected objective `[T, N]` at points `[N, D]`."""
-        noise = self.noise[:, self.strata.number(points)]
-        values = self.scale.expect(self.posterior.draw(points), noise)
+        smearing = self.smearing[:, self.strata.number(points)]
+        values = self.scale.expect(self.posterior.draw(points), smearing)
         chance = None if self.divergence is None else self.divergence.draw(points)
         return self._mix(values, chance)
 
     def predict(self, points: Array) -> Array:
         """Return the expected objective `[N]` at points `[N, D]`, for mean weights."""
-        noise = self.noise.mean(axis=0)[self.strata.number(points)]
-        values = self.scale.expect(self.posterior.predict(points), noise)
+        smearing = self.smearing.mean(axis=0)[self.strata.number(points)]
+        values = self.scale.expect(self.posterior.predict(points), smearing)
         chance = None if self.divergence is None else self.divergence.predict(points)
         return self._mix(values, chance)
 
@@ -104,16 +69,19 @@ class Surface:
         varied = np.repeat(points[:, None, :], steps.shape[-1], axis=1)
         varied[:, :, axis] = steps
         strata = self.strata.number(varied.reshape(-1, points.shape[-1])).reshape(varied.shape[:2])
-        noise = (
-            self.noise.mean(axis=0)[strata] if which is None else self.noise[which[:, None], strata]
+        smearing = (
+            self.smearing.mean(axis=0)[strata]
+            if which is None
+            else self.smearing[which[:, None], strata]
         )
-        values = self.scale.expect(self.posterior.vary(points, axis, steps, which), noise)
+        values = self.scale.expect(self.posterior.vary(points, axis, steps, which), smearing)
         chance = (
             None if self.divergence is None else self.divergence.vary(points, axis, steps, which)
         )
         return self._mix(values, chance)
 
     def _mix(self, values: Array, chance: Array | None) -> Array:
+        values = np.minimum(values, self.highest)
         return values if chance is None else values + chance * (self.penalty - values)
 
 
@@ -131,10 +99,10 @@ def fit_surface(
     `after` is that of some of these trials: its scale and its functions are kept, and the draws go
     on from its own.
     """
-    strata = _divide(trials)
+    strata = divide(trials)
     bases = _list_bases(trials, after)
     scale = after.scale if after else _choose_scale(trials, bases[0], strata, random)
-    points, target, labels = _assemble(trials, strata, scale)
+    points, target, labels = assemble(trials, strata, scale, bases[0])
     if after:
         (basis,), known = bases, after.posterior
         state = known.state if known.basis.terms == basis.terms else None
@@ -143,8 +111,9 @@ def fit_surface(
             points, target, labels, bases=bases, roles=trials.roles, random=random
         )
         burn_in -= SWEEPS if state else 0
+    data = _make_data(basis, points, target, labels)
     posterior = draw_posterior(
-        _make_data(basis, points, target, labels),
+        data,
         basis,
         random=random,
         draws=draws,
@@ -162,13 +131,22 @@ def fit_surface(
             draws=draws,
             random=random,
         )
+    residuals = target - posterior.intercepts[:, None] - posterior.weights @ data.features.T
+    smearing = [scale.measure(residuals[:, labels == label]) for label in np.unique(labels)]
+    reached = trials.values[trials.find(Kind.COMPLETED)]
+    here = strata.number(trials.points[trials.find(Kind.COMPLETED)])
+    spread = [reached[here == label].std() for label in np.unique(here)]
+    count = strata.count(trials.axes)
     return Surface(
         posterior=posterior,
         divergence=divergence,
         scale=scale,
         strata=strata,
-        noise=_spread_noise(posterior.noise, np.unique(labels), strata, trials),
+        noise=_place(posterior.noise, np.unique(labels), count),
+        smearing=_place(np.stack(smearing, axis=-1), np.unique(labels), count),
+        spread=_place(np.array([spread]), np.unique(here), count)[0],
         penalty=trials.penalty,
+        highest=float(np.nanmax([trials.penalty, reached.max()])),
         dropped=trials.count(Kind.COMPLETED) + trials.count(Kind.PRUNED) - len(target),
     )
 
@@ -187,77 +165,12 @@ def _list_bases(trials: Trials, after: Surface | None) -> list[Basis]:
     ]
 
 
-def _divide(trials: Trials) -> Strata:
-    completed = trials.find(Kind.COMPLETED)
-    places = trials.points[completed, trials.roles.context]
-    edges = np.quantile(places, np.arange(1, _PARTS) / _PARTS)
-    strata = Strata(roles=trials.roles, edges=np.unique(edges))
-    counts = np.bincount(strata.number(trials.points[completed]))
-    if counts[counts > 0].min() < _FEWEST_IN_STRATUM:
-        strata = Strata(roles=trials.roles, edges=np.array([]))
-    return strata
-
-
-def _spread_noise(
-    noise: Array, used: npt.NDArray[np.int64], strata: Strata, trials: Trials
-) -> Array:
-    """Return the noise of every stratum of points `[T, S]`; the mean where none was trained."""
-    levels = 1 if trials.roles.by is None else 1 + int(trials.points[:, trials.roles.by].max())
-    whole = (len(strata.edges) + 1) * levels
-    spread = np.repeat(noise.mean(axis=1)[:, None], whole, axis=1)
-    inside = used < whole
-    spread[:, used[inside]] = noise[:, inside]
-    return spread
-
-
-def _assemble(
-    trials: Trials, strata: Strata, scale: Scale
-) -> tuple[Array, Array, npt.NDArray[np.int64]]:
-    """Return points, targets and strata of what completed, and of what was pruned, filled in."""
-    completed = trials.find(Kind.COMPLETED)
-    parts = [
-        (
-            trials.points[completed],
-            scale.apply(trials.values[completed]),
-            strata.number(trials.points[completed]),
-        )
-    ]
-    beyond = 1_000_000
-    last = np.where(np.isfinite(trials.early), np.arange(len(trials.rungs)), -1).max(
-        axis=1, initial=-1
-    )
-    for rung in range(len(trials.rungs)):
-        known = completed & np.isfinite(trials.early[:, rung])
-        pruned = trials.find(Kind.PRUNED) & (last == rung)
-        if known.sum() < _FEWEST_AT_RUNG or not pruned.any():
-            continue
-        predict = _regress(trials, known, rung, scale)
-        filled = np.fmin(predict(pruned), scale.apply(np.array([trials.penalty])))
-        label = np.full(int(pruned.sum()), beyond + rung, dtype=np.int64)
-        parts.append((trials.points[pruned], filled, label))
-    points, target, labels = (np.concatenate(column) for column in zip(*parts, strict=True))
-    return points, target, labels
-
-
-def _regress(
-    trials: Trials, known: npt.NDArray[np.bool_], rung: int, scale: Scale
-) -> Callable[[npt.NDArray[np.bool_]], Array]:
-    """Return what predicts final values from those at a rung, the context and `by`."""
-
-    def describe(which: npt.NDArray[np.bool_]) -> Array:
-        columns = [np.ones(int(which.sum())), scale.apply(trials.early[which, rung])]
-        columns.append(trials.points[which, trials.roles.context])
-        if trials.roles.by is not None:
-            level = trials.points[which, trials.roles.by]
-            columns += [
-                level == other
-                for other in range(1, int(trials.points[:, trials.roles.by].max()) + 1)
-            ]
-        return np.stack(columns, axis=1)
-
-    features, target = describe(known), scale.apply(trials.values[known])
-    weights, *_ = np.linalg.lstsq(features, target, rcond=None)
-    return lambda which: np.asarray(describe(which) @ weights)
+def _place(known: Array, strata: npt.NDArray[np.int64], count: int) -> Array:
+    """Return what is known `[T, K]` of some strata for all of them `[T, S]`, the mean elsewhere."""
+    placed = np.repeat(known.mean(axis=1)[:, None], count, axis=1)
+    inside = strata < count
+    placed[:, strata[inside]] = known[:, inside]
+    return placed
 
 
 def _choose_scale(

@@ -177,7 +177,7 @@ def test_a_question_about_a_dimension_with_a_condition_is_refused(parent):
         propose(trials, spec.dimensions(), size=Size(), bound=0.01)
 
 
-def make_surface(*, offset, noise=(0.01, 0.02)):
+def make_surface(*, offset, noise=(0.01, 0.02), spread=1.0):
     """Make a surface whose noise changes at the middle of the context, and that is 0.1 high."""
 
     class Flat:
@@ -192,7 +192,10 @@ def make_surface(*, offset, noise=(0.01, 0.02)):
         scale=Scale(offset=offset),
         strata=Strata(roles=Roles(context=0, choice=1, by=None), edges=np.array([0.5])),
         noise=np.array([noise, noise]),
+        smearing=np.ones((2, 2)),
+        spread=np.array([spread, spread]),
         penalty=0.9,
+        highest=0.9,
         dropped=0,
     )
 
@@ -209,7 +212,10 @@ def test_the_noise_of_a_cost_is_that_of_its_cells():
     # Two differences of two cells: variances 2 * 0.0001 and 2 * 0.0004, and the mean of both.
     assert combine_noise(noise) == pytest.approx([np.sqrt(0.0002 + 0.0008) / 2])
     shares = find_noise(make_surface(offset=0.05, noise=(0.1, 0.1)), make_profile())
-    assert shares == pytest.approx(0.15 * np.exp(0.005) * np.sqrt(np.exp(0.01) - 1))
+    assert shares == pytest.approx(0.15 * np.sqrt(np.exp(0.01) - 1))
+    # No trial lies further off than all of them vary, however heavy the tail of a lognormal.
+    heavy = find_noise(make_surface(offset=0.05, noise=(3.0, 3.0), spread=0.04), make_profile())
+    assert heavy == pytest.approx(0.04)
 
 
 def test_power_is_that_of_a_one_sided_t_test():

@@ -126,7 +126,7 @@ def test_shares_of_a_grid_are_those_of_its_own_analysis_of_variance():
     assert len(exact) == 15
     for term in find_importance(surface).terms:
         # of three axes and more only the coarser functions are there, and so some is lost
-        assert term.share.estimate == pytest.approx(exact[frozenset(term.axes)], abs=0.006)
+        assert term.share.estimate == pytest.approx(exact[frozenset(term.axes)], abs=0.01)
         if term.axes == ("ce_weight",):
             assert term.share.low < exact[frozenset(term.axes)] < term.share.high
 
