@@ -99,7 +99,7 @@ class Basis:
         ]
 
     def coarsen(self, *, alone: int, together: int) -> "Basis":
-        """Return the terms of one axis and of two, of these degrees at most."""
+        """Return the terms of one axis and of two, of these degrees at most; no pairs for 0."""
         terms = [
             Term(
                 axes=term.axes,
@@ -111,7 +111,7 @@ class Basis:
                 ),
             )
             for term in self.terms
-            if len(term.axes) <= 2
+            if len(term.axes) <= (2 if together else 1)
         ]
         return Basis(self.axes, terms, detail=self.detail, bent=self.bent)
 

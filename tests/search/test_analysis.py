@@ -53,6 +53,16 @@ def make_trials(count=400, *, noise=0.002, seed=0, **changes):
     )
 
 
+def keep(trials, rows):
+    return dataclasses.replace(
+        trials,
+        points=trials.points[rows],
+        kinds=trials.kinds[rows],
+        values=trials.values[rows],
+        early=trials.early[rows],
+    )
+
+
 @pytest.mark.parametrize("axis", AXES[:1] + AXES[2:])
 def test_axes_come_back_from_their_places(axis):
     values = np.array([axis.low, axis.high, axis.decode(np.array([0.4]))[0]])
@@ -303,13 +313,7 @@ def test_pruned_trials_do_not_leave_the_lucky_ones_alone():
         early=early[:, None],
         rungs=(3,),
     )
-    lucky = dataclasses.replace(
-        told,
-        points=told.points[~pruned],
-        kinds=told.kinds[~pruned],
-        values=told.values[~pruned],
-        early=told.early[~pruned],
-    )
+    lucky = keep(told, ~pruned)
     whole = dataclasses.replace(trials, values=values)  # had nothing been pruned
     at = np.stack([np.full(50, 0.8), np.zeros(50), np.linspace(0, 1, 50), np.full(50, 0.5)], 1)
     filled, without, best = (
@@ -393,14 +397,7 @@ def test_the_same_trials_give_the_same_answer():
 def test_a_level_with_too_few_trials_is_left_out_and_said():
     trials = make_trials(200)
     rows = (trials.points[:, 1] == 1) | (np.cumsum(trials.points[:, 1] == 0) <= 5)
-    few = dataclasses.replace(
-        trials,
-        points=trials.points[rows],
-        kinds=trials.kinds[rows],
-        values=trials.values[rows],
-        early=trials.early[rows],
-    )
-    found = answer(few, bound=0.005)
+    found = answer(keep(trials, rows), bound=0.005)
     assert [level.level for level in found.levels] == [True]
     assert found.by == "residual"
     assert found.caveats[0].startswith("residual = False was left out")
@@ -462,3 +459,118 @@ def change_points(trials, axis, value):
 def test_trials_that_cannot_answer_are_refused(break_, message):
     with pytest.raises(AnalysisError, match=message):
         answer(break_(make_trials(100)), bound=0.005)
+
+
+@pytest.mark.parametrize(("trials", "diverged"), [(200, 1), (300, 2), (1000, 30)])
+def test_as_many_diverge_in_the_draws_as_did(trials, diverged):
+    random = np.random.default_rng(6)
+    points = random.uniform(size=(trials, 4))
+    points[:, 1] = points[:, 1] > 0.5
+    basis = make_basis(AXES, [32, 2, 300, 300], ROLES, detail=MIDDLE)
+    model = fit_divergence(
+        basis, points, (np.arange(trials) < diverged).astype(float), draws=300, random=random
+    )
+    assert model.draw(points).mean() * trials == pytest.approx(diverged, rel=0.05, abs=0.5)
+
+
+def test_one_trial_that_diverged_does_not_undo_the_answer():
+    trials = make_trials(300)
+    kinds, values = trials.kinds.copy(), trials.values.copy()
+    kinds[5], values[5] = Kind.DIVERGED.value, np.nan
+    whole, one = (
+        answer(some, bound=0.005)
+        for some in (trials, dataclasses.replace(trials, kinds=kinds, values=values))
+    )
+    assert [level.verdict for level in one.levels] == [level.verdict for level in whole.levels]
+    for level, before in zip(one.levels, whole.levels, strict=True):
+        assert level.cost.high < before.cost.high + 0.003
+
+
+def test_slow_to_learn_is_not_bad_in_the_end():
+    random = np.random.default_rng(8)
+    trials = make_trials(500, noise=0.0)
+    depth, _, mix, _ = trials.points.T
+    values = trials.values + 0.01 * random.standard_normal(500)
+    # At a rung the errors of deep networks fall with the mix, and those of shallow ones rise.
+    early = values + 0.1 + 0.4 * (0.5 - depth) * (mix - 0.5) + 0.005 * random.standard_normal(500)
+    pruned = early > np.median(early)
+    told = dataclasses.replace(
+        trials,
+        kinds=np.where(pruned, Kind.PRUNED.value, Kind.COMPLETED.value),
+        values=np.where(pruned, np.nan, values),
+        early=early[:, None],
+        rungs=(3,),
+    )
+    for level in answer(told, bound=0.005).levels:  # the best mix is 0.5 at every depth
+        assert level.change.low <= 0 <= level.change.high
+        assert abs(level.change.estimate) < 0.15
+
+
+def test_what_is_expected_on_a_logarithmic_scale_is_the_mean_and_not_that_of_a_lognormal():
+    random = np.random.default_rng(9)
+    trials = make_trials(600)
+    fails = random.uniform(size=600) < 0.1  # one in ten learns nothing, wherever it is
+    values = np.where(fails, 0.8, 0.02 * np.exp(0.1 * random.standard_normal(600)))
+    surface = fit_surface(dataclasses.replace(trials, values=values), random=random)
+    assert surface.scale.offset is not None
+    assert surface.draw(trials.points).mean() == pytest.approx(values.mean(), rel=0.15)
+
+
+def test_no_more_is_expected_than_any_trial_has_reached():
+    trials = make_trials(300)
+    deep = trials.points[:, 0] > 0.6
+    steep = np.minimum(trials.values * np.exp(8 * (trials.points[:, 0] - 0.6) * deep), 0.85)
+    surface = fit_surface(
+        dataclasses.replace(trials, values=steep), random=np.random.default_rng(0)
+    )
+    corners = np.array([[1.0, level, mix, 0.0] for level in (0, 1) for mix in (0.0, 0.5, 1.0)])
+    assert surface.draw(corners).max() <= PENALTY
+
+
+def test_nothing_is_said_of_contexts_where_a_level_was_not_trained():
+    trials = make_trials(400)
+    shallow = trials.points[:, 0] < AXES[0].encode(np.array([9.0]))[0]
+    apart = keep(trials, shallow | (trials.points[:, 1] == 1))
+    found = answer(apart, bound=0.005)
+    plain, residual = found.levels
+    assert [best.context for best in residual.bests] == list(found.contexts)
+    assert [best.context for best in plain.bests] == [one for one in found.contexts if one < 10]
+    assert len(plain.profile) == len(plain.profile_low) == len(plain.bests) < len(found.contexts)
+    assert found.caveats[0] == (
+        f"residual = False was trained from depth 1 to {plain.bests[-1].context:g}: of others "
+        "nothing is said."
+    )
+
+
+def test_a_level_that_was_trained_over_too_little_is_left_out_and_said():
+    trials = make_trials(400)
+    deepest = trials.points[:, 0] > 0.95
+    found = answer(keep(trials, deepest | (trials.points[:, 1] == 1)), bound=0.005)
+    assert [level.level for level in found.levels] == [True]
+    assert found.left_out == (False,)
+    assert found.caveats == (
+        "residual = False was left out: it was trained over too little of depth.",
+    )
+
+
+def test_a_level_without_a_trial_has_the_mean_noise_of_the_others():
+    axes = (AXES[0], Category(name="by", levels=("a", "b", "c")), *AXES[2:])
+    surface = fit_surface(
+        dataclasses.replace(make_trials(200), axes=axes), random=np.random.default_rng(0)
+    )
+    assert np.isfinite(surface.draw(np.array([[0.5, 2, 0.5, 0.5]]))).all()
+    assert surface.noise[:, -1] == pytest.approx(surface.noise[:, :6].mean(axis=1))
+
+
+def test_ties_are_no_certainty():
+    trials = make_trials(400)
+    tied = trials.points[:, 0] > 0.7  # all deep networks do as badly as guessing
+    found = answer(
+        dataclasses.replace(trials, values=np.where(tied, PENALTY, trials.values)), bound=0.005
+    )
+    assert found.verdict is Verdict.UNDECIDED
+    assert any("reached exactly the same" in caveat for caveat in found.caveats)
+    shallow = found.levels[0].bests[0]
+    assert shallow.choice.low <= 0.5 <= shallow.choice.high
+    almost_all = np.where(np.arange(400) < 390, 0.25, trials.values)
+    assert answer(dataclasses.replace(trials, values=almost_all), bound=0.005).fitted is not None

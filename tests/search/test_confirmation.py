@@ -145,6 +145,15 @@ def test_what_a_context_does_to_a_choice_is_found_and_noise_is_not(kind):
     assert found < {"slopes": 0.8, "scatter": 1.1, "jump": 0.6, "nothing": 0.5}[kind] * raw
 
 
+@pytest.mark.parametrize("seed", range(6))
+def test_a_cell_that_collapses_stays_where_it_was_seen(seed):
+    random = np.random.default_rng(seed)
+    values = 0.04 + 0.002 * random.standard_normal((1, 3, 4, 6))
+    values[0, 2, 0] = 0.85 + 0.04 * random.standard_normal(6)
+    draws = draw_cells(values, random=random, draws=200, burn_in=50)
+    assert (draws[:, 0, 2, 0] > 0.7).mean() > 0.95
+
+
 def test_one_level_needs_no_by():
     whole = make_experiment(shift=1.0)
     found = confirm(
