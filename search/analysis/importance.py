@@ -51,7 +51,7 @@ class Importance:
 
     def add(self, places: Sequence[int]) -> Interval:
         """Return the share of several terms together, given by their places among `terms`."""
-        return make_interval(self.draws[:, list(places)].sum(axis=1))
+        return Interval.of(self.draws[:, list(places)].sum(axis=1))
 
     def add_orders(self) -> dict[int, Interval]:
         """Return the share of all terms of one axis, of two, and so on."""
@@ -83,7 +83,7 @@ def find_importance(surface: Surface) -> Importance:
     totals = [
         Share(
             axes=(name,),
-            share=make_interval(shares[:, [axis in key for key in keys]].sum(axis=1)),
+            share=Interval.of(shares[:, [axis in key for key in keys]].sum(axis=1)),
         )
         for axis, name in enumerate(names)
     ]
@@ -94,21 +94,13 @@ def find_importance(surface: Surface) -> Importance:
         terms=tuple(
             Share(
                 axes=tuple(names[axis] for axis in keys[place]),
-                share=make_interval(shares[:, place]),
+                share=Interval.of(shares[:, place]),
             )
             for place in order
         ),
         draws=shares[:, order],
         totals=tuple(sorted(totals, key=lambda total: -total.share.estimate)),
     )
-
-
-def make_interval(draws: Array) -> Interval:
-    """Return the mean of draws `[T]`, and the interval that leaves out equal parts of them."""
-    tail = (1 - LEVEL) / 2
-    estimate = float(draws.mean())
-    low, high = (float(end) for end in np.quantile(draws, [tail, 1 - tail]))
-    return Interval(estimate=estimate, low=min(low, estimate), high=max(high, estimate))
 
 
 def _find_explained(surface: Surface) -> Interval:
@@ -127,9 +119,7 @@ def _find_explained(surface: Surface) -> Interval:
     tail = (1 - LEVEL) / 2
     low, high = np.quantile(common / (common + noise[:half]), [tail, 1 - tail])
     estimate = mean / (mean + float(noise.mean()))
-    return Interval(
-        estimate=estimate, low=min(float(low), estimate), high=max(float(high), estimate)
-    )
+    return Interval.around(estimate, low, high)
 
 
 def _find_known(surface: Surface, whole: Array) -> float:

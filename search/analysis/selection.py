@@ -6,7 +6,6 @@ import numpy as np
 
 from archloss.search.analysis.answer import Fitted
 from archloss.search.analysis.axes import Array
-from archloss.search.analysis.importance import make_interval
 from archloss.search.analysis.trials import Kind
 from archloss.search.analysis.verdict import Interval
 
@@ -50,8 +49,8 @@ def find_selection(
         number=None if trials.numbers is None else int(trials.numbers[best]),
         trials=trials.count(Kind.COMPLETED),
         value=value,
-        expected=make_interval(draws),
-        luck=make_interval(draws - value),
+        expected=Interval.of(draws),
+        luck=Interval.of(draws - value),
         test=test,
         shift=shift,
         others=tuple(trials.values[same].tolist()),

@@ -17,7 +17,6 @@ from scipy.special import chdtri
 
 from archloss.search.analysis.answer import Fitted
 from archloss.search.analysis.axes import Array, Category, Numeric
-from archloss.search.analysis.importance import make_interval
 from archloss.search.analysis.trials import Kind
 from archloss.search.analysis.verdict import LEVEL, Interval
 from archloss.spaces.dimensions import Value
@@ -119,10 +118,10 @@ def _read_noise(fitted: Fitted) -> SeedSpread:
     return SeedSpread(
         kind="surface",
         designs=len(values),
-        whole=make_interval(np.sqrt(draws**2 @ weights)),
+        whole=Interval.of(np.sqrt(draws**2 @ weights)),
         better=None,
         strata=tuple(
-            _describe(fitted, int(one), make_interval(draws[:, column]))
+            _describe(fitted, int(one), Interval.of(draws[:, column]))
             for column, one in enumerate(known)
         ),
     )

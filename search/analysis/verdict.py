@@ -32,8 +32,9 @@ class Verdict(Enum):
 def share_error(levels: int) -> float:
     """Return the chance of a wrong verdict to either side at each of so many levels of `by`.
 
-    It is at most 5% over all of them together, and no verdict is at odds with the interval of the
-    cost that is shown, which leaves out 2.5% at either end.
+    It is at most 5% over all of them together, and none is at odds with the interval of the cost
+    that is shown, which leaves out 2.5% at either end. With more than two levels a verdict takes
+    more than that interval says.
     """
     return min(_ERROR_RATE / levels, (1 - LEVEL) / 2)
 
@@ -45,6 +46,19 @@ class Interval:
     estimate: float
     low: float
     high: float
+
+    @classmethod
+    def around(cls, estimate: float, low: float, high: float) -> "Interval":
+        """Return one from `low` to `high`, and at least to its estimate."""
+        return cls(
+            estimate=estimate, low=min(float(low), estimate), high=max(float(high), estimate)
+        )
+
+    @classmethod
+    def of(cls, draws: Array) -> "Interval":
+        """Return the mean of draws `[T]`, and the interval that leaves out equal parts of them."""
+        tail = (1 - LEVEL) / 2
+        return cls.around(float(draws.mean()), *np.quantile(draws, [tail, 1 - tail]))
 
     def cut(self, least: float) -> "Interval":
         """Return what of it is not below `least`."""
@@ -105,10 +119,10 @@ def estimate_best(draws: Array, choices: Array) -> tuple[list[Interval], list[In
     best = choices[draws.argmin(axis=2)]
     low, high = np.quantile(best, [tail, 1 - tail], axis=0)
     bests = [
-        _make_interval(float(choices[place]), low[row], high[row]) for row, place in enumerate(at)
+        Interval.around(float(choices[place]), low[row], high[row]) for row, place in enumerate(at)
     ]
     values = [
-        _make_interval(
+        Interval.around(
             float(mean[row, place]),
             float(np.quantile(draws[:, row].min(axis=1), tail)),
             float(np.quantile(chosen[:, row], 1 - tail)),
@@ -117,10 +131,5 @@ def estimate_best(draws: Array, choices: Array) -> tuple[list[Interval], list[In
     ]
     change = np.quantile(best[:, -1] - best[:, 0], [tail, 1 - tail])
     moved = float(choices[at[-1]] - choices[at[0]])
-    return bests, values, _make_interval(moved, *change)
+    return bests, values, Interval.around(moved, *change)
 
-
-def _make_interval(estimate: float, low: float, high: float) -> Interval:
-    return Interval(
-        estimate=estimate, low=min(float(low), estimate), high=max(float(high), estimate)
-    )
