@@ -28,6 +28,7 @@ _KINDS = {
 }
 _LEFT_OUT = {"fail", "failed", "running", "waiting", "lost", "infeasible"}
 _FEWEST_VALUES = 2
+_MOST_LEVELS = 20
 _SEPARATORS = ";\t"
 
 
@@ -74,6 +75,8 @@ def make_table_trials(table: pd.DataFrame, columns: Columns, *, name: str) -> Tr
         values = table[axis_name]
         check_cells(values, axis_name, name)
         axis = _make_axis(axis_name, values, columns, category=axis_name == by)
+        if isinstance(axis, Category) and axis_name not in (question.context, question.choice):
+            _check_levels(axis, name)
         if axis is None and axis_name in (question.context, question.choice, question.by):
             raise AnalysisError(
                 f"column {axis_name!r} of {name} must have several values, but is "
@@ -148,6 +151,17 @@ def _make_axis(
         whole=whole,
         steps=_find_steps(distinct, len(values), whole=whole),
     )
+
+
+def _check_levels(axis: Category, name: str) -> None:
+    """Raise AnalysisError where a choice is between so many values that each has hardly a trial."""
+    count = len(axis.levels)
+    if count > _MOST_LEVELS:
+        raise AnalysisError(
+            f"column {axis.name!r} of {name} must have at most {_MOST_LEVELS} values to be a "
+            f"choice between them, but has {count}: leave it out, or, if it is a number, write it "
+            "as one in each row"
+        )
 
 
 def _find_steps(distinct: Sequence[float], count: int, *, whole: bool) -> tuple[float, ...]:
