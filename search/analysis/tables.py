@@ -1,6 +1,7 @@
 """Trials from a table that anything made: a CSV or Parquet file with a row for each trial."""
 
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -12,6 +13,7 @@ from archloss.search.analysis.columns import (
     Columns,
     check_cells,
     check_columns,
+    name_row,
     read_errors,
     settle,
 )
@@ -20,13 +22,15 @@ from archloss.search.analysis.trials import Kind, Trials
 
 _LOG_RATIO = 20.0
 _MOST_STEPS, _FEWEST_AT_STEP = 25, 4
-_KINDS = {
-    "complete": Kind.COMPLETED,
-    "completed": Kind.COMPLETED,
+_COMPLETED = ("complete", "completed", "finished", "succeeded", "success", "terminated")
+_KINDS = dict.fromkeys(_COMPLETED, Kind.COMPLETED) | {
     "diverged": Kind.DIVERGED,
     "pruned": Kind.PRUNED,
 }
-_LEFT_OUT = {"fail", "failed", "running", "waiting", "lost", "infeasible"}
+_FAILED = ("fail", "failed", "crashed", "killed", "error", "lost", "infeasible")
+_UNFINISHED = ("running", "pending", "paused", "waiting")
+LEFT_OUT = (*_FAILED, *_UNFINISHED)
+"""What says of a row that its trial did not come to an end."""
 _FEWEST_VALUES = 2
 _MOST_LEVELS = 20
 _SEPARATORS = ";\t"
@@ -115,18 +119,34 @@ def make_table_trials(table: pd.DataFrame, columns: Columns, *, name: str) -> Tr
 
 def _read_kinds(table: pd.DataFrame, columns: Columns, name: str) -> tuple[np.ndarray, np.ndarray]:
     """Return each row's kind, and which rows are finished trials."""
-    if columns.state not in table:
+    if columns.state is None:
         whole = np.ones(len(table), dtype=bool)
         return np.full(len(table), Kind.COMPLETED.value), whole
-    states = table[columns.state].astype(str).str.rpartition(".")[2].str.lower()
-    unknown = set(states) - set(_KINDS) - _LEFT_OUT
-    if unknown:
+    states = _read_states(table[columns.state])
+    unknown = ~states.isin([*_KINDS, *LEFT_OUT]).to_numpy()
+    if unknown.any():
+        row = int(np.flatnonzero(unknown)[0])
         raise AnalysisError(
-            f"column {columns.state!r} of {name} must say complete, diverged, pruned or fail, but "
-            f"says {min(unknown)!r}: name the column with --state"
+            f"column {columns.state!r} of {name} must say how each trial ended, but says "
+            f"{str(table[columns.state].iloc[row])!r} in {name_row(table.index[row])}. It may say "
+            f"{', '.join(_COMPLETED)}; diverged; pruned; {', '.join(_FAILED)}; or "
+            f"{', '.join(_UNFINISHED)}: mend it, or name another column with --state"
         )
     kept = states.isin(list(_KINDS)).to_numpy()
     return np.array([_KINDS.get(state, Kind.PRUNED).value for state in states]), kept
+
+
+def _read_states(given: "pd.Series[str]") -> "pd.Series[str]":
+    """Return how each row's trial ended, in the words that are known here if it is one of them."""
+    return given.astype(str).str.rpartition(".")[2].str.strip().str.lower()
+
+
+def count_states(table: pd.DataFrame, columns: Columns) -> Mapping[str, int]:
+    """Return how many rows say in each way how their trial ended; none where no column does."""
+    table, columns = settle(table, columns)
+    if columns.state is None:
+        return {}
+    return Counter(_read_states(table[columns.state]))
 
 
 def _make_axis(

@@ -104,7 +104,8 @@ class ReportOptions:
         str | None,
         typer.Option(
             metavar="COLUMN",
-            help="How each trial ended: complete, diverged, pruned or fail. Without it: state.",
+            help="How each trial ended: complete, diverged, pruned, fail or running, or as other "
+            "tools say it. Without it: state, in any case of letters.",
             rich_help_panel=_TABLE,
             show_default=False,
         ),

@@ -16,7 +16,7 @@ from archloss.search.analysis.example import (
     EXAMPLE_FILE,
     EXAMPLE_LOG,
 )
-from archloss.search.analysis.tables import make_table_trials, read_table
+from archloss.search.analysis.tables import LEFT_OUT, count_states, make_table_trials, read_table
 from archloss.search.analysis.trials import Kind
 from archloss.search.cli.questions import make_command, make_question
 from archloss.search.report import REPORT_FOLDER
@@ -76,7 +76,7 @@ def _choose_columns(options: "ReportOptions", table: pd.DataFrame) -> Columns:
         error=options.accuracy or options.error or _ERROR,
         whole=None if options.accuracy is None else _find_whole(options, table),
         tuned=tuple(options.tuned) or None,
-        state=options.state or "state",
+        state=options.state,
         log=tuple(options.log),
     )
 
@@ -130,11 +130,20 @@ def _list_notes(
             f"The column {column!r} lies between 0 and 1, and was taken for a share of errors; "
             "--unit number says that it is none, and --accuracy that more is better."
         )
+    states = count_states(table, columns)
     if diverged := trials.count(Kind.DIVERGED):
+        said = states.get("diverged", 0)
+        reasons = [
+            *([f"{column!r} has no finite number"] if diverged > said else []),
+            *(["the table says so"] if said else []),
+        ]
         notes.append(
             f"{diverged} {'trial counts' if diverged == 1 else 'trials count'} as diverged: "
-            f"{column!r} has no finite number, or {columns.state!r} says so."
+            f"{', or '.join(reasons)}."
         )
+    if left_out := [word for word in LEFT_OUT if word in states]:
+        counts = ", ".join(f"{states[word]} {word}" for word in left_out)
+        notes.append(f"Rows left out, whose trials did not come to an end: {counts}.")
     if unused := list_unused(table, columns):
         notes.append(
             f"Not used: {choose_names(unused)}. What was searched besides is named with --tuned."

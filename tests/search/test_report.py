@@ -130,6 +130,34 @@ def test_what_is_taken_for_granted_about_a_table_is_said(write, tmp_path):
     assert "1 trial counts as diverged: 'value' has no finite number" in words
 
 
+def test_what_was_not_used_is_said_beside_what_was_named(write, tmp_path):
+    table = make_table(60).rename(columns={"params_learning_rate": "rate"})
+    table = table.assign(seconds=np.linspace(1, 2, 60), run=np.arange(60), seed=3)
+    words = " ".join(ask(write(table), "--tuned", "rate")["notes"])
+    assert "Not used: 'seconds'. What was searched" in words
+    table = table.rename(columns={"rate": "params_rate"}).assign(params_width=np.arange(60) % 3)
+    words = " ".join(ask(write(table), "--tuned", "rate")["notes"])
+    assert "Not used: 'params_width'. What was searched" in words
+    assert "Not used" not in " ".join(ask(write(table))["notes"])
+
+
+def test_trials_that_did_not_end_are_left_out_in_the_words_of_other_tools(write, tmp_path):
+    words = ["finished", "COMPLETED", "TERMINATED", "succeeded", "TrialState.COMPLETE"]
+    states = ["crashed", "crashed", "Killed", "ERROR", "running", "PENDING", "diverged"]
+    states += [words[number % len(words)] for number in range(60 - len(states))]
+    table = make_table(60).drop(columns="state").assign(State=states)
+    document = ask(write(table))
+    assert document["trials"] == {"completed": 53, "diverged": 1, "pruned": 0}
+    said = " ".join(document["notes"])
+    assert "1 trial counts as diverged: the table says so." in said
+    assert (
+        "Rows left out, whose trials did not come to an end: 2 crashed, 1 killed, 1 error, "
+        "1 running, 1 pending." in said
+    )
+    named = ask(write(table.rename(columns={"State": "how"})), "--state", "how")
+    assert named["trials"] == document["trials"]
+
+
 @pytest.mark.parametrize("unit", ["fraction", "percent"])
 def test_a_unit_that_cannot_be_is_refused(write, tmp_path, unit):
     table = write(make_table(60).assign(value=np.linspace(-2, 300, 60)))
@@ -244,6 +272,8 @@ def test_a_study_whose_data_have_changed_is_reported_on_without_sizes(bench):
         (["--trials", "trials.csv", "--context", "height"], "must have a column 'height'"),
         (["--trials", "trials.csv", "--tuned", "height"], "must have a column 'height'"),
         (["--trials", "trials.csv", "--context", "dept"], "did you mean 'depth'?"),
+        (["--trials", "trials.csv", "--state", "ending"], "must have a column 'ending'"),
+        (["--trials", "trials.csv", "--error", "x"], "--error or --accuracy, --tuned, --state and"),
         (["--trials", "trials.csv", "--tuned", "value"], "is named as both: leave one out"),
         (["--trials", "trials.csv", "--accuracy", "value", "--error", "value"], "leave one out"),
         (["--trials", "trials.csv", "--choice", "residual"], "a range of numbers"),
@@ -269,7 +299,8 @@ def test_bad_usage_is_refused_with_the_way_out(write, tmp_path, arguments, said)
         ({"ce_weight": [np.nan, *np.linspace(0, 1, 59)]}, "has none in row 1"),
         ({"depth": [np.inf, *range(59)]}, "must have finite values"),
         ({"state": "RUNNING"}, "must have a row for each trial that has ended, but has none"),
-        ({"state": "sleeping"}, "but says 'sleeping'"),
+        ({"state": "sleeping"}, "but says 'sleeping' in row 1 (of the data, from 1). It may say"),
+        ({"state": ["complete"] * 59 + [None]}, "but says 'nan' in row 60"),
         ({"value": "high"}, "'value' of trials.csv must have numbers, but has 'high'"),
         ({"ce_weight": ["half", *np.linspace(0, 1, 59)]}, "but has 'half' in row 1 (of the data"),
         ({"residual": np.arange(60) % 4}, "at least 20 trials of one residual must have been"),
