@@ -114,22 +114,23 @@ def propose_plan(
         choice=options.choice or Question.choice,
         by=options.by,
     )
-    power = options.power or Size.power
+    size = Size(
+        contexts=options.contexts or Size.contexts,
+        choices=options.choices or Size.choices,
+        power=options.power or Size.power,
+    )
     proposal = propose(
         make_trials(parent, records, question),
         parent.dimensions(),
-        size=Size(
-            contexts=options.contexts or Size.contexts,
-            choices=options.choices or Size.choices,
-            power=power,
-        ),
+        size=size,
         bound=bound,
     )
     wish = Wish(
         name=find_name(options),
         bound=bound,
         replicates=options.replicates or proposal.replication.replicates,
-        power=None if options.replicates else power,
+        power=None if options.replicates else size.power,
+        asked=(size.contexts, size.choices),
     )
     spec = override_spec(plan_experiment(parent, proposal, wish), workers)
     print_plan(console, spec)

@@ -14,13 +14,15 @@ from archloss.search.spec import Spec, override_spec
 class Wish:
     """What the proposal does not say: the experiment's name, the bound, and how replicates came.
 
-    `power` is None where `replicates` were given instead.
+    `asked` are how many contexts and choices were asked for. `power` is None where `replicates`
+    were given instead.
     """
 
     name: str
     bound: float
     replicates: int
     power: float | None
+    asked: tuple[int, int]
 
 
 def plan_experiment(parent: Spec, proposal: Proposal, wish: Wish) -> Spec:
@@ -51,6 +53,7 @@ def plan_experiment(parent: Spec, proposal: Proposal, wish: Wish) -> Spec:
             "power": wish.power,
             "effect": proposal.replication.effect,
             "deviations": proposal.replication.deviations,
+            "asked": wish.asked,
             "designs": proposal.designs,
         },
     }
