@@ -146,6 +146,13 @@ def confirm(options: ConfirmOptions) -> None:
         if not (options.plan_only or options.yes) and is_terminal():
             typer.confirm("Store this plan, and train it?", abort=True, err=True)
         store_plan(options, spec, fingerprint)
+        if options.plan_only:
+            talk.print(
+                f"The plan is stored: `archloss delete {spec.name}` takes it away again.",
+                markup=False,
+                highlight=False,
+                soft_wrap=True,
+            )
     elif options.plan_only:
         from archloss.search.cli.experiments import print_plan
 

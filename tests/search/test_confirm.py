@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+import re
 import shutil
 
 import numpy as np
@@ -395,6 +396,22 @@ def test_choices_that_merge_are_the_same_plan_where_as_many_are_asked_for(confir
     assert plan.asked == (2, 300)
     assert len(plan.choices) < 300
     confirm(*asked)
+
+
+def test_a_plan_of_too_many_trainings_is_refused_before_it_is_stored(confirm, home):
+    options = ("--plan-only", "--contexts", 4, "--choices", 50, "--replicates", 1000)
+    said = confirm(*options, code=2).stderr
+    assert "an experiment must have at most 100,000 trainings, but " in said
+    assert "designs x 1000 replicates: lower --contexts, --choices or --replicates" in said
+    assert "mine" not in run("list", "--folder", home).stdout
+
+
+def test_a_plan_that_is_stored_can_be_taken_away(confirm, home):
+    said = confirm("--plan-only", *SMALL).stdout
+    [command] = re.findall("`archloss (delete mine)` takes it away", said)
+    assert "takes it away" not in confirm("--plan-only").stdout
+    assert run(*command.split(), "--yes", "--folder", home).exit_code == 0
+    assert "mine" not in run("list", "--folder", home).stdout
 
 
 def test_a_plan_from_before_says_what_was_asked_for_by_what_it_has():
