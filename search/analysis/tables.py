@@ -104,6 +104,11 @@ def make_table_trials(table: pd.DataFrame, columns: Columns, *, name: str) -> Tr
         (kinds == Kind.COMPLETED.value) & ~np.isfinite(errors), Kind.DIVERGED.value, kinds
     )
     completed = kinds == Kind.COMPLETED.value
+    if not completed.any() and (kinds == Kind.DIVERGED.value).any():
+        raise AnalysisError(
+            f"{name} must have trials that completed, but all {len(kinds)} that came to an end "
+            "diverged or were pruned: add some that did not, with lower learning rates for example"
+        )
     return Trials(
         axes=tuple(axes),
         roles=find_roles(axes, question),
