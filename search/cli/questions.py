@@ -1,6 +1,7 @@
 """Puts the question of `archloss report` to a study."""
 
 import shlex
+import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -27,8 +28,26 @@ def ask_study(options: "ReportOptions") -> tuple[Findings, Path]:
     )
     with open_study(options.study, storage=options.storage, folder=options.folder) as opened:
         _refuse_experiment(opened)
+        folder = find_folder(options, opened.folder / REPORT_FOLDER)
         findings = ask(opened.database, opened.record, asked)
-    return findings, opened.folder / REPORT_FOLDER
+    return findings, folder
+
+
+def find_folder(options: "ReportOptions", usual: Path) -> Path:
+    """Return the folder that the report belongs in; raise AnalysisError if it cannot be written to.
+
+    Nothing is left there: what is asked is asked before the analysis, which takes a while.
+    """
+    folder = options.output or usual
+    try:
+        nearest = next(path for path in (folder, *folder.absolute().parents) if path.exists())
+        with tempfile.TemporaryDirectory(dir=nearest):
+            return folder
+    except OSError as error:
+        raise AnalysisError(
+            f"--output must be a folder that can be written to, but {str(folder)!r} cannot: "
+            f"{error.strerror}. Choose another"
+        ) from None
 
 
 def make_command(options: "ReportOptions") -> str:

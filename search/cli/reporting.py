@@ -148,7 +148,7 @@ def report(options: ReportOptions) -> None:
     from archloss.search.report.answer.writing import write_report
 
     findings, folder = _ask(options)
-    paths = write_report(findings, options.output or folder)
+    paths = write_report(findings, folder)
     if options.as_json:
         typer.echo(json.dumps(make_document(findings), indent=1, allow_nan=False))
     else:
@@ -196,7 +196,7 @@ def _check(options: ReportOptions) -> None:
 
 
 def _ask(options: ReportOptions) -> "tuple[Findings, Path]":
-    """Return what the trials say, and where the report belongs."""
+    """Return what the trials say, and the folder that the report belongs in."""
     if options.study:
         from archloss.search.cli.questions import ask_study
 

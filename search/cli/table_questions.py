@@ -18,7 +18,7 @@ from archloss.search.analysis.example import (
 )
 from archloss.search.analysis.tables import LEFT_OUT, count_states, make_table_trials, read_table
 from archloss.search.analysis.trials import Kind
-from archloss.search.cli.questions import make_command, make_question
+from archloss.search.cli.questions import find_folder, make_command, make_question
 from archloss.search.report import REPORT_FOLDER
 from archloss.search.report.answer.asking import say_now
 from archloss.search.report.answer.findings import Findings, Source
@@ -37,6 +37,7 @@ def ask_table(options: "ReportOptions") -> tuple[Findings, Path]:
     """Return what a table's trials say, and where its report belongs."""
     path = EXAMPLE_FILE if options.example else options.trials
     assert path is not None
+    folder = find_folder(options, Path(f"{path.stem}-{REPORT_FOLDER}"))
     table = read_table(path)
     columns = _choose_columns(options, table)
     trials = make_table_trials(table, columns, name=str(path))
@@ -62,7 +63,7 @@ def ask_table(options: "ReportOptions") -> tuple[Findings, Path]:
             notes=() if options.example else _list_notes(options, table, columns, trials),
         ),
     )
-    return findings, Path(f"{path.stem}-{REPORT_FOLDER}")
+    return findings, folder
 
 
 def _choose_columns(options: "ReportOptions", table: pd.DataFrame) -> Columns:

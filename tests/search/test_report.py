@@ -344,6 +344,16 @@ def test_too_few_trials_and_files_that_are_no_table_are_refused(write, tmp_path)
     check_refusal(run("--trials", "trials.parquet"), said, tmp_path)
 
 
+@pytest.mark.parametrize("folder", ["/proc/report", "trials.csv", "trials.csv/below"])
+def test_a_folder_that_cannot_be_written_to_is_refused_before_the_analysis(
+    write, tmp_path, monkeypatch, folder
+):
+    table = write(make_table(60))
+    monkeypatch.setattr("archloss.search.cli.table_questions.answer", None)
+    said = f"--output must be a folder that can be written to, but '{folder}' cannot: "
+    check_refusal(run("--trials", table, "--output", folder), said, tmp_path)
+
+
 def check_refusal(result, said, folder):
     words = " ".join(result.stderr.replace("│", " ").split())
     assert result.exit_code == 2, words
