@@ -98,6 +98,12 @@ def check_columns(table: pd.DataFrame, columns: Columns, name: str) -> None:
                 + "the columns with --context, --choice, --by, --error or --accuracy, --tuned, "
                 "--state and --log"
             )
+    for column in columns.log:
+        if column not in columns.list_axes():
+            raise AnalysisError(
+                f"--log must name a column that was searched, but got {column!r}: there are "
+                f"{', '.join(map(repr, columns.list_axes()))}; --tuned names others"
+            )
     for outcome in (columns.error, *state):
         if outcome in columns.list_axes():
             raise AnalysisError(
@@ -162,8 +168,9 @@ def read_errors(table: pd.DataFrame, columns: Columns, name: str) -> np.ndarray:
     option = "--error" if columns.whole is None else "--accuracy"
     if len(words):
         raise AnalysisError(
-            f"column {columns.error!r} of {name} must have numbers, but has {words.iloc[0]!r}: "
-            f"name the column with {option}"
+            f"column {columns.error!r} of {name} must have numbers, but has {words.iloc[0]!r} in "
+            f"{name_row(words.index[0])}: leave that cell empty where there is no error, or name "
+            f"another column with {option}"
         )
     values = np.asarray(errors.to_numpy(dtype=float, na_value=np.nan))
     return values if columns.whole is None else columns.whole - values

@@ -1,5 +1,6 @@
 """Trials from a table that anything made: a CSV or Parquet file with a row for each trial."""
 
+import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -34,6 +35,7 @@ LEFT_OUT = (*_FAILED, *_UNFINISHED)
 _FEWEST_VALUES = 2
 _MOST_LEVELS = 20
 _SEPARATORS = ";\t"
+_UNEVEN = re.compile(r"Expected (\d+) fields in line (\d+), saw (\d+)")
 
 
 def read_table(path: Path) -> pd.DataFrame:
@@ -47,8 +49,22 @@ def read_table(path: Path) -> pd.DataFrame:
     except (ValueError, OSError) as error:
         raise AnalysisError(
             f"--trials must name a CSV or Parquet file, but {str(path)!r} cannot be read as one: "
-            f"{error}"
+            f"{_say_why(error)}"
         ) from None
+
+
+def _say_why(error: ValueError | OSError) -> str:
+    """Return why a file is no table, and what would make it one."""
+    if isinstance(error, OSError):
+        return f"{error.strerror or error}"
+    if isinstance(error, UnicodeDecodeError):
+        return "it is no text in UTF-8. Save it as such"
+    if isinstance(error, pd.errors.EmptyDataError):
+        return "it is empty"
+    if uneven := _UNEVEN.search(str(error)):
+        columns, line, values = uneven.groups()
+        return f"line {line} has {values} values where the first has {columns}. Mend that line"
+    return "its contents are neither. Check the file and its suffix"
 
 
 def _read_csv(path: Path) -> pd.DataFrame:
@@ -163,10 +179,18 @@ def _make_axis(
     if len(distinct) < _FEWEST_VALUES:
         return None
     if category or values.dtype == bool or not pd.api.types.is_numeric_dtype(values):
+        if name in columns.log:
+            raise AnalysisError(
+                f"--log must name a column of numbers, but got {name!r}, a choice between "
+                f"{', '.join(map(repr, distinct[:_FEWEST_VALUES]))} and so on: leave it out"
+            )
         return Category(name=name, levels=tuple(distinct))
     low, high = float(distinct[0]), float(distinct[-1])
     if name in columns.log and low < 0:
-        raise AnalysisError(f"--log {name}: its values must not be below 0, but reach {low:.4g}")
+        raise AnalysisError(
+            f"--log must name a column without values below 0, but {name!r} reaches {low:.4g}: "
+            "leave it out"
+        )
     whole = bool((values == values.round()).all())
     return Numeric(
         name=name,

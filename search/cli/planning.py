@@ -7,6 +7,7 @@ from rich.console import Console
 from archloss.search.analysis.study import Question, make_trials
 from archloss.search.cli.confirming import ConfirmOptions, find_name
 from archloss.search.cli.experiments import print_plan
+from archloss.search.cli.questions import check_bound
 from archloss.search.cli.studies import Opened, open_study
 from archloss.search.confirm import make_command
 from archloss.search.confirm.asked import Asked, check_same
@@ -107,6 +108,7 @@ def propose_plan(
         records = opened.read_trials()
     parent = opened.spec
     measure = make_study_measure(parent.objective)
+    check_bound(options.bound, measure)
     default = DEFAULT_POINTS if measure.is_error_rate else DEFAULT_DIFFERENCE
     bound = (options.bound or default) / measure.factor
     question = Question(

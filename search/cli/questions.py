@@ -12,9 +12,12 @@ from archloss.search.confirm import make_command as confirm_command
 from archloss.search.report import REPORT_FOLDER
 from archloss.search.report.answer.asking import Asked, ask
 from archloss.search.report.answer.findings import Findings
+from archloss.search.report.answer.measure import DEFAULT_POINTS, Measure, make_study_measure
 
 if TYPE_CHECKING:
     from archloss.search.cli.reporting import ReportOptions
+
+_ALL_POINTS = 100
 
 
 def ask_study(options: "ReportOptions") -> tuple[Findings, Path]:
@@ -28,9 +31,19 @@ def ask_study(options: "ReportOptions") -> tuple[Findings, Path]:
     )
     with open_study(options.study, storage=options.storage, folder=options.folder) as opened:
         _refuse_experiment(opened)
+        check_bound(options.bound, make_study_measure(opened.spec.objective))
         folder = find_folder(options, opened.folder / REPORT_FOLDER)
         findings = ask(opened.database, opened.record, asked)
     return findings, folder
+
+
+def check_bound(bound: float | None, measure: Measure) -> None:
+    """Raise AnalysisError where a bound in accuracy points is more than there are."""
+    if bound is not None and measure.is_error_rate and bound >= _ALL_POINTS:
+        raise AnalysisError(
+            f"--bound must be below {_ALL_POINTS} accuracy points, which no difference of error "
+            f"rates reaches, but got {bound:g}: without it {DEFAULT_POINTS:g} is taken"
+        )
 
 
 def find_folder(options: "ReportOptions", usual: Path) -> Path:

@@ -18,7 +18,7 @@ from archloss.search.analysis.example import (
 )
 from archloss.search.analysis.tables import LEFT_OUT, count_states, make_table_trials, read_table
 from archloss.search.analysis.trials import Kind
-from archloss.search.cli.questions import find_folder, make_command, make_question
+from archloss.search.cli.questions import check_bound, find_folder, make_command, make_question
 from archloss.search.report import REPORT_FOLDER
 from archloss.search.report.answer.asking import say_now
 from archloss.search.report.answer.findings import Findings, Source
@@ -47,6 +47,7 @@ def ask_table(options: "ReportOptions") -> tuple[Findings, Path]:
             f"--bound must say which difference of {measure.label!r} matters, because it is no "
             "error rate: give it in the column's own units, or say --unit percent or fraction"
         )
+    check_bound(options.bound, measure)
     found = answer(trials, bound=(options.bound or DEFAULT_POINTS) / measure.factor)
     findings = Findings(
         answer=found,

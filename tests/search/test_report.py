@@ -279,6 +279,14 @@ def test_a_study_whose_data_have_changed_is_reported_on_without_sizes(bench):
         (["--trials", "trials.csv", "--choice", "residual"], "a range of numbers"),
         (["--trials", "trials.csv", "--choice", "depth"], "two different axes"),
         (["--trials", "trials.csv", "--unit", "number"], "--bound must say which difference"),
+        (["--trials", "trials.csv", "--bound", "100"], "must be below 100 accuracy points"),
+        (
+            ["--trials", "trials.csv", "--log", "value"],
+            "--log must name a column that was searched",
+        ),
+        (["--trials", "trials.csv", "--log", "residual"], "--log must name a column of numbers"),
+        (["digits", "--bound", "much"], "'--bound': must be a number, but got 'much'"),
+        (["digits", "--unit", "miles"], "'--unit': 'miles' is not one of 'fraction', 'percent'"),
     ],
     ids=lambda value: " ".join(value) if isinstance(value, list) else "",
 )
@@ -301,7 +309,8 @@ def test_bad_usage_is_refused_with_the_way_out(write, tmp_path, arguments, said)
         ({"state": "RUNNING"}, "must have a row for each trial that has ended, but has none"),
         ({"state": "sleeping"}, "but says 'sleeping' in row 1 (of the data, from 1). It may say"),
         ({"state": ["complete"] * 59 + [None]}, "but says 'nan' in row 60"),
-        ({"value": "high"}, "'value' of trials.csv must have numbers, but has 'high'"),
+        ({"value": "high"}, "must have numbers, but has 'high' in row 1 (of the data, from 1)"),
+        ({"value": [0.1] * 58 + ["n/a?", 0.2]}, "but has 'n/a?' in row 59 (of the data, from 1)"),
         ({"ce_weight": ["half", *np.linspace(0, 1, 59)]}, "but has 'half' in row 1 (of the data"),
         ({"residual": np.arange(60) % 4}, "at least 20 trials of one residual must have been"),
         ({"params_run": [f"run-{n}" for n in range(60)]}, "'run' of trials.csv must have at most"),
@@ -340,8 +349,30 @@ def test_too_few_trials_and_files_that_are_no_table_are_refused(write, tmp_path)
     (tmp_path / "trials.csv").write_text("")
     check_refusal(run("--trials", "trials.csv"), "cannot be read as one", tmp_path)
     (tmp_path / "trials.parquet").write_bytes(b"no")
-    said = "cannot be read as one"
+    said = "cannot be read as one: its contents are neither"
     check_refusal(run("--trials", "trials.parquet"), said, tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("contents", "said"),
+    [
+        (b"", "it is empty"),
+        (b"depth\xff\n1\n", "it is no text in UTF-8. Save it as such"),
+        (b"a,b\n1,2\n1,2,3\n", "line 3 has 3 values where the first has 2. Mend that line"),
+    ],
+)
+def test_a_file_that_is_no_table_is_refused_in_plain_words(tmp_path, contents, said):
+    (tmp_path / "bad.csv").write_bytes(contents)
+    result = run("--trials", tmp_path / "bad.csv", "-o", tmp_path / "made")
+    check_refusal(result, f"cannot be read as one: {said}", tmp_path)
+
+
+def test_a_bound_of_a_study_is_below_all_accuracy_points(bench):
+    spec = bench.make_spec()
+    bench.prepare(spec)
+    result = run(spec.name, "--folder", bench.folder, "--bound", 100)
+    assert result.exit_code == 2
+    assert "must be below 100 accuracy points" in result.stderr
 
 
 @pytest.mark.parametrize("folder", ["/proc/report", "trials.csv", "trials.csv/below"])
