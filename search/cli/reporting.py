@@ -139,8 +139,7 @@ class ReportOptions:
 def report(options: ReportOptions) -> None:
     """Answer whether the best loss mix depends on depth, and write a report with the evidence.
 
-    The answer comes with an interval, a verdict, and its size in accuracy points. A study that is
-    still running may be asked: the answer is that of its trials so far.
+    It comes with an interval, a verdict and its size. A study may be asked while it is running.
     """
     _check(options)
     from archloss.search.report.answer.document import make_document

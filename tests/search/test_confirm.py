@@ -321,6 +321,7 @@ def test_confirm_trains_and_shows_the_cells_and_then_only_shows_them(confirm, ho
     document = json.loads(confirm("--json", "--show").stdout)
     assert document["finished"] == document["budget"] == 72
     assert document["best"] is None
+    assert not {"caveat", "best_seen_by_depth"} & document.keys()
     study = open_study("mine", folder=home)
     spec = Spec.from_json(study.database.get_study("mine").spec)
     experiment = read_experiment(spec, study.trials())

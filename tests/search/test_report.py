@@ -127,7 +127,7 @@ def test_what_is_taken_for_granted_about_a_table_is_said(write, tmp_path):
     table.loc[3, "value"] = np.inf
     words = " ".join(ask(write(table))["notes"])
     assert "Not used: 'rate'. What was searched besides is named with --tuned" in words
-    assert "1 trial counts as diverged: 'value' has no finite number" in words
+    assert "1 trial counts as diverged: 'value' has no finite number." in words
 
 
 def test_what_was_not_used_is_said_beside_what_was_named(write, tmp_path):
@@ -277,6 +277,11 @@ def test_a_study_whose_data_have_changed_is_reported_on_without_sizes(bench):
         (["--trials", "trials.csv", "--tuned", "value"], "is named as both: leave one out"),
         (["--trials", "trials.csv", "--accuracy", "value", "--error", "value"], "leave one out"),
         (["--trials", "trials.csv", "--choice", "residual"], "a range of numbers"),
+        (
+            ["--trials", "trials.csv", "--by", "ce_weight", "--tuned", "residual"],
+            ": there is depth",
+        ),
+        (["--trials", "trials.csv", "--choice", "residual"], "there are depth, learning_rate"),
         (["--trials", "trials.csv", "--choice", "depth"], "two different axes"),
         (["--trials", "trials.csv", "--unit", "number"], "--bound must say which difference"),
         (["--trials", "trials.csv", "--bound", "100"], "must be below 100 accuracy points"),
