@@ -16,6 +16,8 @@ _PREFIX = "params_"
 """What Optuna's `trials_dataframe` puts before the name of a parameter."""
 _STATE = "state"
 _MOSTLY = 0.5
+MOST_LEVELS = 20
+"""Of more values than that a choice has hardly a trial for each."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -115,7 +117,7 @@ def check_columns(table: pd.DataFrame, columns: Columns, name: str) -> None:
 def list_unused(table: pd.DataFrame, columns: Columns) -> list[str]:
     """Return the columns that may have been searched too: those with the prefix, if there are any.
 
-    What numbers the rows or is a word of its own in each was not.
+    What numbers the rows was not, nor words that are too many to choose between.
     """
     settled, columns = settle(table, columns)
     named = {*columns.list_axes(), columns.error, columns.state, _find_state(settled)}
@@ -126,8 +128,15 @@ def list_unused(table: pd.DataFrame, columns: Columns) -> list[str]:
         if name not in named
         and (has_prefix or not any(prefixed))
         and settled[name].nunique() > 1
-        and (pd.api.types.is_float_dtype(settled[name]) or settled[name].nunique() < len(settled))
+        and _may_be_searched(settled[name])
     ]
+
+
+def _may_be_searched(values: "pd.Series[float]") -> bool:
+    if pd.api.types.is_float_dtype(values):
+        return True
+    most = len(values) - 1 if pd.api.types.is_numeric_dtype(values) else MOST_LEVELS
+    return values.nunique() <= most
 
 
 def check_cells(values: "pd.Series[float]", column: str, name: str) -> None:

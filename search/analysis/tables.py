@@ -11,6 +11,7 @@ import pandas as pd
 from archloss.search.analysis.answer import AnalysisError
 from archloss.search.analysis.axes import Axis, Category, Numeric
 from archloss.search.analysis.columns import (
+    MOST_LEVELS,
     Columns,
     check_cells,
     check_columns,
@@ -33,7 +34,6 @@ _UNFINISHED = ("running", "pending", "paused", "waiting")
 LEFT_OUT = (*_FAILED, *_UNFINISHED)
 """What says of a row that its trial did not come to an end."""
 _FEWEST_VALUES = 2
-_MOST_LEVELS = 20
 _SEPARATORS = ";\t"
 _UNEVEN = re.compile(r"Expected (\d+) fields in line (\d+), saw (\d+)")
 
@@ -205,9 +205,9 @@ def _make_axis(
 def _check_levels(axis: Category, name: str) -> None:
     """Raise AnalysisError where a choice is between so many values that each has hardly a trial."""
     count = len(axis.levels)
-    if count > _MOST_LEVELS:
+    if count > MOST_LEVELS:
         raise AnalysisError(
-            f"column {axis.name!r} of {name} must have at most {_MOST_LEVELS} values to be a "
+            f"column {axis.name!r} of {name} must have at most {MOST_LEVELS} values to be a "
             f"choice between them, but has {count}: leave it out, or, if it is a number, write it "
             "as one in each row"
         )

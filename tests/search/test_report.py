@@ -132,7 +132,8 @@ def test_what_is_taken_for_granted_about_a_table_is_said(write, tmp_path):
 
 def test_what_was_not_used_is_said_beside_what_was_named(write, tmp_path):
     table = make_table(60).rename(columns={"params_learning_rate": "rate"})
-    table = table.assign(seconds=np.linspace(1, 2, 60), run=np.arange(60), seed=3)
+    days = [f"2026-01-{day % 25}" for day in range(60)]
+    table = table.assign(seconds=np.linspace(1, 2, 60), run=np.arange(60), seed=3, day=days)
     words = " ".join(ask(write(table), "--tuned", "rate")["notes"])
     assert "Not used: 'seconds'. What was searched" in words
     table = table.rename(columns={"rate": "params_rate"}).assign(params_width=np.arange(60) % 3)
