@@ -1,7 +1,9 @@
 """Launch a study, or go on with one: `archloss.launch(spec)`, and the Study that comes back."""
 
 import importlib.util
+import json
 import platform
+import shlex
 from collections.abc import Sequence
 from importlib import metadata
 from pathlib import Path
@@ -181,12 +183,24 @@ def _explain_difference(spec: Spec, old: Spec) -> str:
             )
     keys = differing_keys(old, spec)
     lines = [f"  {key}: {_look_up(old, key)!r} then, {_look_up(spec, key)!r} now" for key in keys]
-    way_back = " ".join(f"--set {key}={_look_up(old, key)}" for key in keys)
+    had = {key: _look_up(old, key) for key in keys}
+    way_back = [
+        "--set " + shlex.quote(f"{key}={value if isinstance(value, str) else json.dumps(value)}")
+        for key, value in had.items()
+        if value is not None
+    ]
+    lacked = [
+        key
+        for key, value in had.items()
+        # Of a range and choices the one that is set takes the other's place.
+        if value is None and key.rpartition(".")[2] not in ("low", "high", "log", "choices")
+    ]
+    way_back += [f"without {' and '.join(lacked)}"] if lacked else []
     return "\n".join(
         [
             f"study {spec.name!r} exists, and was launched with another spec:",
             *lines,
-            f"Launch under another name, or as it was: {way_back}",
+            f"Launch under another name, or as it was: {' '.join(way_back)}",
         ]
     )
 

@@ -15,8 +15,10 @@ _RULES = {
     "less_than": "below {lt}",
     "finite_number": "a finite number",
     "int_type": "a whole number",
+    "int_parsing": "a whole number",
     "int_from_float": "a whole number",
     "float_type": "a number",
+    "float_parsing": "a number",
     "string_type": "text",
     "bool_type": "true or false",
     "literal_error": "{expected}",
@@ -91,7 +93,7 @@ def _explain(model: type[BaseModel], place: tuple[str, ...], broken: Sequence[An
     if first["type"] == "value_error":
         message = str(first["ctx"]["error"])
         return message if not key else key + ("" if message[0] in ".: " else ": ") + message
-    rules = dict.fromkeys(_phrase(details) for details in broken)
+    rules = dict.fromkeys(describe_rule(details) for details in broken)
     if first["type"] == "string_pattern_mismatch":
         return (
             f"{key} must be of another form, but got {first['input']!r}: {_describe(model, place)}"
@@ -106,7 +108,7 @@ def _describe(model: type[BaseModel], place: tuple[str, ...]) -> str:
     return "" if field is None else field.description or ""
 
 
-def _phrase(details: Mapping[str, Any]) -> str:
+def describe_rule(details: Mapping[str, Any]) -> str:
     """Return what a value must be, for a sentence with "must be" before it."""
     rule = _RULES.get(details["type"], "of another kind")
     bounds = {

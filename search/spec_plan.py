@@ -2,9 +2,14 @@
 
 import itertools
 from collections.abc import Mapping
-from typing import Annotated
+from typing import Annotated, Any
 
-from pydantic import Field, model_validator
+from pydantic import (
+    Field,
+    SerializerFunctionWrapHandler,
+    model_serializer,
+    model_validator,
+)
 
 from archloss.search.spec_dimension import Strictly
 from archloss.search.spec_tables import Number, Table, Whole
@@ -47,6 +52,11 @@ class PlanSpec(Table):
         description="The standard deviations of a replicate's cost for each of `levels`, as the "
         "search suggests them.",
     )
+    asked: tuple[Whole, Whole] | None = Field(
+        default=None,
+        description="How many contexts and choices were asked for: where they are close together "
+        "there are fewer.",
+    )
     designs: tuple[dict[str, Strictly], ...] = Field(
         min_length=4, description="The designs, each with a value for every dimension."
     )
@@ -71,6 +81,14 @@ class PlanSpec(Table):
             if list(values) != sorted(set(values)):
                 raise ValueError(f".{key} must increase, but got {list(values)}")
         return self
+
+    @model_serializer(mode="wrap")
+    def _leave_out_absent(self, serialise: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        """Leave `asked` out where it is not known: the digest of such plans is without it."""
+        document: dict[str, Any] = serialise(self)
+        if self.asked is None:
+            document.pop("asked", None)
+        return document
 
     @property
     def trials(self) -> int:

@@ -14,7 +14,10 @@ from archloss.search.analysis.study import DEFAULT_BY, Question
 
 _PREFIX = "params_"
 """What Optuna's `trials_dataframe` puts before the name of a parameter."""
+_STATE = "state"
 _MOSTLY = 0.5
+MOST_LEVELS = 20
+"""Of more values than that a choice has hardly a trial for each."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -23,7 +26,8 @@ class Columns:
 
     `error` is the objective, lower being better; with a `whole`, 1 or 100, it is an accuracy, and
     the objective is what that lacks. `tuned` are the other hyperparameters; None takes all columns
-    that begin with `params_`. `state` says how trials ended; a table without it has completed ones.
+    that begin with `params_`. `state` says how trials ended; None takes the column of that name, in
+    any case of letters, and a table without it has completed ones.
     `log` are columns in which equal ratios count as equally far, besides those that are above 0,
     span a factor of 20 and have their median nearer to their geometric middle than to their
     arithmetic one. The values of a grid count as equally far in any case.
@@ -33,7 +37,7 @@ class Columns:
     error: str = "value"
     whole: float | None = None
     tuned: tuple[str, ...] | None = None
-    state: str = "state"
+    state: str | None = None
     log: tuple[str, ...] = field(default=())
 
     def list_axes(self) -> list[str]:
@@ -46,7 +50,8 @@ class Columns:
 def settle(table: pd.DataFrame, columns: Columns) -> tuple[pd.DataFrame, Columns]:
     """Return the table with Optuna's parameters by their own names, and its columns by these.
 
-    `tuned` is then what it is where it was not given, and has what `by` would be.
+    `tuned` and `state` are then what they are where they were not given, and `tuned` has what `by`
+    would be.
     """
     given = [name for name in map(str, table.columns) if name.startswith(_PREFIX)]
     names = {name: name.removeprefix(_PREFIX) for name in given}
@@ -71,22 +76,37 @@ def settle(table: pd.DataFrame, columns: Columns) -> tuple[pd.DataFrame, Columns
         ),
         error=shorten(columns.error),
         tuned=tuple(dict.fromkeys(map(shorten, tuned))),
+        state=_find_state(table) if columns.state is None else shorten(columns.state),
         log=tuple(map(shorten, columns.log)),
     )
 
 
+def _find_state(table: pd.DataFrame) -> str | None:
+    """Return the column that says how trials ended, by its name; None if there is none."""
+    found = [name for name in map(str, table.columns) if name.lower() == _STATE]
+    return _STATE if _STATE in found else next(iter(found), None)
+
+
 def check_columns(table: pd.DataFrame, columns: Columns, name: str) -> None:
     """Raise AnalysisError where a column is not there, or is to be two things at once."""
-    for column in (*columns.list_axes(), columns.error, *columns.log):
+    state = () if columns.state is None else (columns.state,)
+    for column in (*columns.list_axes(), columns.error, *state, *columns.log):
         if column not in table:
             near = difflib.get_close_matches(column, map(str, table.columns), n=1)
             raise AnalysisError(
                 f"{name} must have a column {column!r}, but has "
                 f"{', '.join(map(repr, table.columns))}: "
                 + (f"did you mean {near[0]!r}? Name " if near else "name ")
-                + "the columns with --context, --choice, --by, --error and --tuned"
+                + "the columns with --context, --choice, --by, --error or --accuracy, --tuned, "
+                "--state and --log"
             )
-    for outcome in (columns.error, columns.state):
+    for column in columns.log:
+        if column not in columns.list_axes():
+            raise AnalysisError(
+                f"--log must name a column that was searched, but got {column!r}: there are "
+                f"{', '.join(map(repr, columns.list_axes()))}; --tuned names others"
+            )
+    for outcome in (columns.error, *state):
         if outcome in columns.list_axes():
             raise AnalysisError(
                 f"column {outcome!r} of {name} must be either what was searched or what came of "
@@ -95,28 +115,35 @@ def check_columns(table: pd.DataFrame, columns: Columns, name: str) -> None:
 
 
 def list_unused(table: pd.DataFrame, columns: Columns) -> list[str]:
-    """Return the columns that may have been searched, where none was named and none has the prefix.
+    """Return the columns that may have been searched too: those with the prefix, if there are any.
 
-    What numbers the rows or is a word of its own in each was not.
+    What numbers the rows was not, nor words that are too many to choose between.
     """
-    if columns.tuned is not None or any(str(name).startswith(_PREFIX) for name in table):
-        return []
-    _, columns = settle(table, columns)
-    named = {*columns.list_axes(), columns.error, columns.state}
+    settled, columns = settle(table, columns)
+    named = {*columns.list_axes(), columns.error, columns.state, _find_state(settled)}
+    prefixed = [str(name).startswith(_PREFIX) for name in table.columns]
     return [
-        str(name)
-        for name in table
+        str(given)
+        for given, name, has_prefix in zip(table.columns, settled.columns, prefixed, strict=True)
         if name not in named
-        and table[name].nunique() > 1
-        and (pd.api.types.is_float_dtype(table[name]) or table[name].nunique() < len(table))
+        and (has_prefix or not any(prefixed))
+        and settled[name].nunique() > 1
+        and _may_be_searched(settled[name])
     ]
+
+
+def _may_be_searched(values: "pd.Series[float]") -> bool:
+    if pd.api.types.is_float_dtype(values):
+        return True
+    most = len(values) - 1 if pd.api.types.is_numeric_dtype(values) else MOST_LEVELS
+    return values.nunique() <= most
 
 
 def check_cells(values: "pd.Series[float]", column: str, name: str) -> None:
     """Raise AnalysisError where a searched column lacks a value, or one is not like the others."""
 
     def find_row(which: npt.NDArray[np.bool_]) -> str:
-        return f"row {int(values.index[np.flatnonzero(which)[0]]) + 1} (of the data, from 1)"
+        return name_row(values.index[np.flatnonzero(which)[0]])
 
     if values.isin([np.inf, -np.inf]).any():
         raise AnalysisError(
@@ -137,6 +164,11 @@ def check_cells(values: "pd.Series[float]", column: str, name: str) -> None:
         )
 
 
+def name_row(index: int) -> str:
+    """Return what a row of a table is called, by its index."""
+    return f"row {int(index) + 1} (of the data, from 1)"
+
+
 def read_errors(table: pd.DataFrame, columns: Columns, name: str) -> np.ndarray:
     """Return each row's objective `[N]`; NaN where there is none."""
     given = table[columns.error]
@@ -145,8 +177,9 @@ def read_errors(table: pd.DataFrame, columns: Columns, name: str) -> np.ndarray:
     option = "--error" if columns.whole is None else "--accuracy"
     if len(words):
         raise AnalysisError(
-            f"column {columns.error!r} of {name} must have numbers, but has {words.iloc[0]!r}: "
-            f"name the column with {option}"
+            f"column {columns.error!r} of {name} must have numbers, but has {words.iloc[0]!r} in "
+            f"{name_row(words.index[0])}: leave that cell empty where there is no error, or name "
+            f"another column with {option}"
         )
     values = np.asarray(errors.to_numpy(dtype=float, na_value=np.nan))
     return values if columns.whole is None else columns.whole - values

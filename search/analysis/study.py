@@ -84,7 +84,7 @@ def find_roles(axes: Sequence[Axis], question: Question) -> Roles:
             sort = "a range of numbers" if kind is Numeric else "a choice of values"
             raise AnalysisError(
                 f"--{role} must name {sort} that was searched, but got {name!r}: "
-                + (f"there are {', '.join(numbers)}" if numbers else "there is none")
+                f"there {'are' if numbers[1:] else 'is'} {', '.join(numbers) or 'none'}"
             )
         return names.index(name)
 

@@ -38,24 +38,24 @@ COMMANDS = (
     Command(
         name="status",
         function=status,
-        examples=("archloss status digits", "archloss status digits --watch"),
+        examples=("archloss status digits-depth-mix", "archloss status digits-depth-mix --watch"),
     ),
-    Command(name="stop", function=stop, examples=("archloss stop digits",)),
+    Command(name="stop", function=stop, examples=("archloss stop digits-depth-mix",)),
     Command(name="list", function=list_studies, examples=("archloss list --json",)),
     Command(
         name="trials",
         function=trials,
         examples=(
-            "archloss trials digits --sort value --limit 10",
-            "archloss trials digits --output trials.parquet",
+            "archloss trials digits-depth-mix --sort value --limit 10",
+            "archloss trials digits-depth-mix --output trials.parquet",
         ),
     ),
-    Command(name="show", function=show, examples=("archloss show digits 0",)),
+    Command(name="show", function=show, examples=("archloss show digits-depth-mix 0",)),
     Command(
         name="report",
         function=report,
         examples=(
-            "archloss report digits",
+            "archloss report digits-depth-mix",
             "archloss report --trials runs.csv --accuracy val_accuracy",
         ),
     ),
@@ -63,23 +63,26 @@ COMMANDS = (
         name="confirm",
         function=confirm,
         examples=(
-            "archloss confirm digits --plan-only",
-            "archloss confirm digits --replicates 8 --yes",
+            "archloss confirm digits-depth-mix --plan-only",
+            "archloss confirm digits-depth-mix --replicates 8 --yes",
         ),
     ),
     Command(
         name="dashboard",
         function=dashboard,
-        examples=("archloss dashboard digits", "archloss dashboard digits --port 8081 --open"),
+        examples=(
+            "archloss dashboard digits-depth-mix",
+            "archloss dashboard digits-depth-mix --port 8081 --open",
+        ),
     ),
     Command(
         name="export",
         function=export,
-        examples=("archloss export digits --trial best --output best-network",),
+        examples=("archloss export digits-depth-mix --trial best --output best-network",),
     ),
     Command(name="spaces", function=spaces, examples=("archloss spaces residual-mlp",)),
     Command(name="datasets", function=datasets, examples=("archloss datasets",)),
-    Command(name="delete", function=delete, examples=("archloss delete digits --yes",)),
+    Command(name="delete", function=delete, examples=("archloss delete digits-depth-mix --yes",)),
     Command(
         name="doctor",
         function=doctor,

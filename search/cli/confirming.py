@@ -86,7 +86,10 @@ class ConfirmOptions:
     choices: Annotated[
         int | None,
         typer.Option(
-            min=3, help="Choices, evenly over those tried. Without it: 7.", rich_help_panel=_DESIGN
+            min=3,
+            help="Choices: half of them evenly over those tried, half near the likely best. "
+            "Without it: 7.",
+            rich_help_panel=_DESIGN,
         ),
     ] = None
     replicates: Annotated[
@@ -146,6 +149,13 @@ def confirm(options: ConfirmOptions) -> None:
         if not (options.plan_only or options.yes) and is_terminal():
             typer.confirm("Store this plan, and train it?", abort=True, err=True)
         store_plan(options, spec, fingerprint)
+        if options.plan_only:
+            talk.print(
+                f"The plan is stored: `archloss delete {spec.name}` takes it away again.",
+                markup=False,
+                highlight=False,
+                soft_wrap=True,
+            )
     elif options.plan_only:
         from archloss.search.cli.experiments import print_plan
 
@@ -228,8 +238,9 @@ def _show(options: ConfirmOptions, name: str) -> None:
         findings = make_findings(opened.spec, experiment)
         paths = write_report(findings, opened.folder / REPORT_FOLDER)
     if options.as_json:
+        of_searches = ("best_seen_by_depth", "caveat")
         document = {
-            **summary_to_json(summary),
+            **{key: one for key, one in summary_to_json(summary).items() if key not in of_searches},
             "plan": opened.spec.plan.model_dump(mode="json"),
             "cells": None if experiment is None else experiment_to_json(experiment),
             "report": None if findings is None else make_document(findings),

@@ -1,7 +1,7 @@
 """Errors become one line on the terminal and an exit code."""
 
 import contextlib
-from typing import Any
+from typing import TYPE_CHECKING, Any, cast
 
 import typer
 from rich.console import Console
@@ -9,6 +9,9 @@ from rich.text import Text
 from typer.core import TyperGroup
 
 from archloss.spaces.errors import ArchlossError
+
+if TYPE_CHECKING:
+    from pydantic import ValidationError
 
 FAILED = 1
 BAD_INPUT = 2
@@ -28,7 +31,10 @@ class FailureGroup(TyperGroup):
             say("stopped at once; the next launch of the study takes up what was running")
             raise typer.Exit(INTERRUPTED) from None
         except Exception as error:
-            if ctx.params["debug"] or _is_typers(error) or isinstance(error, BrokenPipeError):
+            if ctx.params["debug"] or isinstance(error, BrokenPipeError):
+                raise
+            if _is_typers(error):
+                _reword(error)
                 raise
             say(f"error: {describe(error)}")
             raise typer.Exit(choose_exit_code(error)) from None
@@ -37,6 +43,21 @@ class FailureGroup(TyperGroup):
 def _is_typers(error: Exception) -> bool:
     """Say whether Typer raised it, and will show it: an exit, a usage error, an answer of no."""
     return type(error).__module__.partition(".")[0] in ("typer", "click")
+
+
+def _reword(error: Exception) -> None:
+    """Say of an option's value that breaks a rule which rule, and what it is, in our own words."""
+    broken = error.__cause__
+    if not isinstance(error, typer.BadParameter) or type(broken).__name__ != "ValidationError":
+        return
+    from archloss.search.spec_errors import describe_rule
+
+    details = cast("ValidationError", broken).errors()[0]
+    error.message = (
+        str(details["ctx"]["error"])
+        if details["type"] == "value_error"
+        else f"must be {describe_rule(details)}, but got {details['input']!r}"
+    )
 
 
 def say(message: str) -> None:

@@ -7,6 +7,7 @@ from rich.console import Console
 from archloss.search.analysis.study import Question, make_trials
 from archloss.search.cli.confirming import ConfirmOptions, find_name
 from archloss.search.cli.experiments import print_plan
+from archloss.search.cli.questions import check_bound
 from archloss.search.cli.studies import Opened, open_study
 from archloss.search.confirm import make_command
 from archloss.search.confirm.asked import Asked, check_same
@@ -107,6 +108,7 @@ def propose_plan(
         records = opened.read_trials()
     parent = opened.spec
     measure = make_study_measure(parent.objective)
+    check_bound(options.bound, measure)
     default = DEFAULT_POINTS if measure.is_error_rate else DEFAULT_DIFFERENCE
     bound = (options.bound or default) / measure.factor
     question = Question(
@@ -114,22 +116,23 @@ def propose_plan(
         choice=options.choice or Question.choice,
         by=options.by,
     )
-    power = options.power or Size.power
+    size = Size(
+        contexts=options.contexts or Size.contexts,
+        choices=options.choices or Size.choices,
+        power=options.power or Size.power,
+    )
     proposal = propose(
         make_trials(parent, records, question),
         parent.dimensions(),
-        size=Size(
-            contexts=options.contexts or Size.contexts,
-            choices=options.choices or Size.choices,
-            power=power,
-        ),
+        size=size,
         bound=bound,
     )
     wish = Wish(
         name=find_name(options),
         bound=bound,
         replicates=options.replicates or proposal.replication.replicates,
-        power=None if options.replicates else power,
+        power=None if options.replicates else size.power,
+        asked=(size.contexts, size.choices),
     )
     spec = override_spec(plan_experiment(parent, proposal, wish), workers)
     print_plan(console, spec)

@@ -1,6 +1,7 @@
 """Puts the question of `archloss report` to a study."""
 
 import shlex
+import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -11,9 +12,12 @@ from archloss.search.confirm import make_command as confirm_command
 from archloss.search.report import REPORT_FOLDER
 from archloss.search.report.answer.asking import Asked, ask
 from archloss.search.report.answer.findings import Findings
+from archloss.search.report.answer.measure import DEFAULT_POINTS, Measure, make_study_measure
 
 if TYPE_CHECKING:
     from archloss.search.cli.reporting import ReportOptions
+
+_ALL_POINTS = 100
 
 
 def ask_study(options: "ReportOptions") -> tuple[Findings, Path]:
@@ -27,8 +31,36 @@ def ask_study(options: "ReportOptions") -> tuple[Findings, Path]:
     )
     with open_study(options.study, storage=options.storage, folder=options.folder) as opened:
         _refuse_experiment(opened)
+        check_bound(options.bound, make_study_measure(opened.spec.objective))
+        folder = find_folder(options, opened.folder / REPORT_FOLDER)
         findings = ask(opened.database, opened.record, asked)
-    return findings, opened.folder / REPORT_FOLDER
+    return findings, folder
+
+
+def check_bound(bound: float | None, measure: Measure) -> None:
+    """Raise AnalysisError where a bound in accuracy points is more than there are."""
+    if bound is not None and measure.is_error_rate and bound >= _ALL_POINTS:
+        raise AnalysisError(
+            f"--bound must be below {_ALL_POINTS} accuracy points, which no difference of error "
+            f"rates reaches, but got {bound:g}: without it {DEFAULT_POINTS:g} is taken"
+        )
+
+
+def find_folder(options: "ReportOptions", usual: Path) -> Path:
+    """Return the folder that the report belongs in; raise AnalysisError if it cannot be written to.
+
+    Nothing is left there: what is asked is asked before the analysis, which takes a while.
+    """
+    folder = options.output or usual
+    try:
+        nearest = next(path for path in (folder, *folder.absolute().parents) if path.exists())
+        with tempfile.TemporaryDirectory(dir=nearest):
+            return folder
+    except OSError as error:
+        raise AnalysisError(
+            f"--output must be a folder that can be written to, but {str(folder)!r} cannot: "
+            f"{error.strerror}. Choose another"
+        ) from None
 
 
 def make_command(options: "ReportOptions") -> str:

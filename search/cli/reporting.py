@@ -104,7 +104,8 @@ class ReportOptions:
         str | None,
         typer.Option(
             metavar="COLUMN",
-            help="How each trial ended: complete, diverged, pruned or fail. Without it: state.",
+            help="How each trial ended: complete, diverged, pruned, fail or running, or as other "
+            "tools say it. Without it: state, in any case of letters.",
             rich_help_panel=_TABLE,
             show_default=False,
         ),
@@ -138,8 +139,7 @@ class ReportOptions:
 def report(options: ReportOptions) -> None:
     """Answer whether the best loss mix depends on depth, and write a report with the evidence.
 
-    The answer comes with an interval, a verdict, and its size in accuracy points. A study that is
-    still running may be asked: the answer is that of its trials so far.
+    It comes with an interval, a verdict and its size. A study may be asked while it is running.
     """
     _check(options)
     from archloss.search.report.answer.document import make_document
@@ -147,7 +147,7 @@ def report(options: ReportOptions) -> None:
     from archloss.search.report.answer.writing import write_report
 
     findings, folder = _ask(options)
-    paths = write_report(findings, options.output or folder)
+    paths = write_report(findings, folder)
     if options.as_json:
         typer.echo(json.dumps(make_document(findings), indent=1, allow_nan=False))
     else:
@@ -195,7 +195,7 @@ def _check(options: ReportOptions) -> None:
 
 
 def _ask(options: ReportOptions) -> "tuple[Findings, Path]":
-    """Return what the trials say, and where the report belongs."""
+    """Return what the trials say, and the folder that the report belongs in."""
     if options.study:
         from archloss.search.cli.questions import ask_study
 

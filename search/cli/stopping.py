@@ -9,8 +9,7 @@ from archloss.search.cli.studies import open_study
 def stop(study: StudyName, storage: Storage = None, folder: Folder = None) -> None:
     """Ask every driver of a study, wherever it runs, to finish its rungs, save and end.
 
-    It takes what is left of the running rungs, and some ten seconds. Launching the study again
-    goes on with it.
+    It takes what is left of the running rungs, and ten seconds. Launching it again goes on.
     """
     with open_study(study, storage=storage, folder=folder) as opened:
         drivers = opened.database.list_drivers(opened.record.study_id)

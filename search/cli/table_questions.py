@@ -16,9 +16,9 @@ from archloss.search.analysis.example import (
     EXAMPLE_FILE,
     EXAMPLE_LOG,
 )
-from archloss.search.analysis.tables import make_table_trials, read_table
+from archloss.search.analysis.tables import LEFT_OUT, count_states, make_table_trials, read_table
 from archloss.search.analysis.trials import Kind
-from archloss.search.cli.questions import make_command, make_question
+from archloss.search.cli.questions import check_bound, find_folder, make_command, make_question
 from archloss.search.report import REPORT_FOLDER
 from archloss.search.report.answer.asking import say_now
 from archloss.search.report.answer.findings import Findings, Source
@@ -37,6 +37,7 @@ def ask_table(options: "ReportOptions") -> tuple[Findings, Path]:
     """Return what a table's trials say, and where its report belongs."""
     path = EXAMPLE_FILE if options.example else options.trials
     assert path is not None
+    folder = find_folder(options, Path(f"{path.stem}-{REPORT_FOLDER}"))
     table = read_table(path)
     columns = _choose_columns(options, table)
     trials = make_table_trials(table, columns, name=str(path))
@@ -46,6 +47,7 @@ def ask_table(options: "ReportOptions") -> tuple[Findings, Path]:
             f"--bound must say which difference of {measure.label!r} matters, because it is no "
             "error rate: give it in the column's own units, or say --unit percent or fraction"
         )
+    check_bound(options.bound, measure)
     found = answer(trials, bound=(options.bound or DEFAULT_POINTS) / measure.factor)
     findings = Findings(
         answer=found,
@@ -62,7 +64,7 @@ def ask_table(options: "ReportOptions") -> tuple[Findings, Path]:
             notes=() if options.example else _list_notes(options, table, columns, trials),
         ),
     )
-    return findings, Path(f"{path.stem}-{REPORT_FOLDER}")
+    return findings, folder
 
 
 def _choose_columns(options: "ReportOptions", table: pd.DataFrame) -> Columns:
@@ -76,7 +78,7 @@ def _choose_columns(options: "ReportOptions", table: pd.DataFrame) -> Columns:
         error=options.accuracy or options.error or _ERROR,
         whole=None if options.accuracy is None else _find_whole(options, table),
         tuned=tuple(options.tuned) or None,
-        state=options.state or "state",
+        state=options.state,
         log=tuple(options.log),
     )
 
@@ -130,11 +132,20 @@ def _list_notes(
             f"The column {column!r} lies between 0 and 1, and was taken for a share of errors; "
             "--unit number says that it is none, and --accuracy that more is better."
         )
+    states = count_states(table, columns)
     if diverged := trials.count(Kind.DIVERGED):
+        said = states.get("diverged", 0)
+        reasons = [
+            *([f"{column!r} has no finite number"] if diverged > said else []),
+            *(["the table says so"] if said else []),
+        ]
         notes.append(
             f"{diverged} {'trial counts' if diverged == 1 else 'trials count'} as diverged: "
-            f"{column!r} has no finite number, or {columns.state!r} says so."
+            f"{', or '.join(reasons)}."
         )
+    if left_out := [word for word in LEFT_OUT if word in states]:
+        counts = ", ".join(f"{states[word]} {word}" for word in left_out)
+        notes.append(f"Rows left out, whose trials did not come to an end: {counts}.")
     if unused := list_unused(table, columns):
         notes.append(
             f"Not used: {choose_names(unused)}. What was searched besides is named with --tuned."

@@ -6,7 +6,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from archloss.search.confirm import name_experiment
-from archloss.search.confirm.proposal import Proposal
+from archloss.search.confirm.proposal import ConfirmError, Proposal
+from archloss.search.grid import LARGEST_GRID
 from archloss.search.spec import Spec, override_spec
 
 
@@ -14,22 +15,33 @@ from archloss.search.spec import Spec, override_spec
 class Wish:
     """What the proposal does not say: the experiment's name, the bound, and how replicates came.
 
-    `power` is None where `replicates` were given instead.
+    `asked` are how many contexts and choices were asked for. `power` is None where `replicates`
+    were given instead.
     """
 
     name: str
     bound: float
     replicates: int
     power: float | None
+    asked: tuple[int, int]
 
 
 def plan_experiment(parent: Spec, proposal: Proposal, wish: Wish) -> Spec:
-    """Return the spec of the experiment that confirms the parent; SpecError where it breaks rules.
+    """Return the spec of the experiment that confirms the parent.
+
+    Raises ConfirmError where it is too large, and SpecError where it breaks another rule.
 
     It trains as the search did, but on a seed that the search has not seen: one that follows from
     the parent's digest, and from the experiment's name where it has one of its own, so that nobody
     chooses it, and another experiment is trained anew.
     """
+    trainings = len(proposal.designs) * wish.replicates
+    if trainings > LARGEST_GRID:
+        raise ConfirmError(
+            f"an experiment must have at most {LARGEST_GRID:,} trainings, but {trainings:,} were "
+            f"asked for, {len(proposal.designs):,} designs x {wish.replicates} replicates: lower "
+            "--contexts, --choices or --replicates"
+        )
     changes: dict[str, Any] = {
         "name": wish.name,
         "trials": None,
@@ -51,6 +63,7 @@ def plan_experiment(parent: Spec, proposal: Proposal, wish: Wish) -> Spec:
             "power": wish.power,
             "effect": proposal.replication.effect,
             "deviations": proposal.replication.deviations,
+            "asked": wish.asked,
             "designs": proposal.designs,
         },
     }

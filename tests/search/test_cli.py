@@ -1,5 +1,6 @@
 """The command line without a study: help, documentation, errors and exit codes."""
 
+import inspect
 import json
 import os
 import subprocess
@@ -55,6 +56,12 @@ def test_every_command_has_help_with_its_examples(command):
     for example in command.examples:
         assert example.startswith(f"archloss {command.name}")
         assert f"Example: {example}" in result.stdout
+
+
+@pytest.mark.parametrize("command", COMMANDS, ids=NAMES)
+def test_no_paragraph_of_help_has_a_line_end_of_its_own(command):
+    for paragraph in inspect.getdoc(command.function).split("\n\n"):
+        assert "\n" not in paragraph  # which would be shown at any width
 
 
 @pytest.mark.parametrize("command", COMMANDS, ids=NAMES)

@@ -5,6 +5,7 @@ import io
 import json
 import os
 import pty
+import shlex
 import signal
 import subprocess
 import sys
@@ -113,6 +114,27 @@ def test_launch_with_another_spec_is_refused(home, look):
     assert "error: study 'flowers' exists, and was launched with another spec" in said
     assert "recipe.epochs: 4 then, 5 now" in said
     assert "Traceback" not in said
+
+
+def test_the_way_back_to_a_study_can_be_pasted(tmp_path):
+    def launch(*options, code=0):
+        result = run("launch", "--dataset", "iris", *options, "--folder", tmp_path)
+        assert result.exit_code == code, result.stderr
+        return result.stderr
+
+    few = ("--trials", 1, "--epochs", 1, "--executor", "inline", "--device", "cpu", "--pack", 1)
+    old = ("space.mse_on=['probabilities', 'logits']", "space.residual=[true]", "space.width=[8]")
+    launch(*few, *(word for value in old for word in ("--set", value)))
+    said = launch(*few, "--set", "space.width.low=8", "--set", "space.width.high=9", code=2)
+    way_back = shlex.split(said.partition("or as it was: ")[2])
+    assert way_back[0] == "--set"
+    assert 'space.mse_on.choices=["probabilities", "logits"]' in way_back
+    assert "space.residual.choices=[true]" in way_back
+    assert "nothing was run" in launch(*few, *way_back)
+    sometimes = 'space.dropout.when={parent = "mse_on", values = ["logits"]}'
+    said = launch(*few, *way_back, "--set", sometimes, "--set", "space.dropout.otherwise=0", code=2)
+    lacked = "dropout.otherwise and space.dropout.when.parent and space.dropout.when.values"
+    assert said.rstrip().endswith(f"or as it was: without space.{lacked}")
 
 
 def test_status_is_the_summary_of_the_named_or_the_latest_study(look):

@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+import re
 import shutil
 
 import numpy as np
@@ -24,6 +25,7 @@ from archloss.search.cli import confirming
 from archloss.search.cli.app import app
 from archloss.search.cli.experiments import describe_plan
 from archloss.search.confirm import name_experiment
+from archloss.search.confirm.asked import Asked, check_same
 from archloss.search.confirm.estimate import count_workers, describe_estimate, estimate_seconds
 from archloss.search.confirm.planning import Wish, derive_seed, plan_experiment
 from archloss.search.confirm.proposal import ConfirmError, Size, propose
@@ -104,7 +106,7 @@ def test_a_proposal_has_a_valid_tuned_design_for_each_cell(parent):
     assert (proposal.choices[0], proposal.choices[-1], len(proposal.choices)) == (0.0, 1.0, 4)
     assert all(float(f"{choice:.2g}") == choice for choice in proposal.choices)
     assert proposal.levels == (False, True)
-    wish = Wish(name="e", bound=0.01, replicates=6, power=0.8)
+    wish = Wish(name="e", bound=0.01, replicates=6, power=0.8, asked=(3, 4))
     experiment = plan_experiment(spec, proposal, wish)  # which checks the designs
     assert experiment.trials == 2 * 3 * 4 * 6
     assert experiment.plan.confirms_digest == spec.digest()
@@ -153,7 +155,7 @@ def test_a_level_with_too_few_trials_is_left_out_and_said(parent):
     assert (proposal.by, proposal.levels) == (None, ())
     assert {design["residual"] for design in proposal.designs} == {False}
     assert "residual = True was left out" in proposal.notes[0]
-    wish = Wish(name="e", bound=0.01, replicates=6, power=0.8)
+    wish = Wish(name="e", bound=0.01, replicates=6, power=0.8, asked=(3, 4))
     assert plan_experiment(spec, proposal, wish).plan.shape == (1, 2, 2)
 
 
@@ -325,6 +327,7 @@ def test_confirm_trains_and_shows_the_cells_and_then_only_shows_them(confirm, ho
     document = json.loads(confirm("--json", "--show").stdout)
     assert document["finished"] == document["budget"] == 72
     assert document["best"] is None
+    assert not {"caveat", "best_seen_by_depth"} & document.keys()
     study = open_study("mine", folder=home)
     spec = Spec.from_json(study.database.get_study("mine").spec)
     experiment = read_experiment(spec, study.trials())
@@ -388,7 +391,45 @@ def test_fewer_choices_than_asked_for_are_the_same_plan_where_there_are_no_more(
     confirm(*asked, "--choices", 9, "--replicates", 6)
     confirm(*asked, "--choices", 9, "--replicates", 6)
     refused = confirm(*asked, "--choices", 3, "--replicates", 6, code=2)
-    assert "in the plan, 3 now" in refused.stderr
+    assert "9 in the plan, 3 now" in refused.stderr
+
+
+def test_choices_that_merge_are_the_same_plan_where_as_many_are_asked_for(confirm, home):
+    asked = ("--plan-only", "--contexts", 2, "--choices", 300, "--replicates", 6)
+    confirm(*asked)
+    study = open_study("mine", folder=home)
+    plan = Spec.from_json(study.database.get_study("mine").spec).plan
+    study.database.close()
+    assert plan.asked == (2, 300)
+    assert len(plan.choices) < 300
+    confirm(*asked)
+
+
+def test_a_plan_of_too_many_trainings_is_refused_before_it_is_stored(confirm, home):
+    options = ("--plan-only", "--contexts", 4, "--choices", 50, "--replicates", 1000)
+    said = confirm(*options, code=2).stderr
+    assert "an experiment must have at most 100,000 trainings, but " in said
+    assert "designs x 1000 replicates: lower --contexts, --choices or --replicates" in said
+    assert "mine" not in run("list", "--folder", home).stdout
+
+
+def test_a_plan_that_is_stored_can_be_taken_away(confirm, home):
+    said = confirm("--plan-only", *SMALL).stdout
+    [command] = re.findall("`archloss (delete mine)` takes it away", said)
+    assert "takes it away" not in confirm("--plan-only").stdout
+    assert run(*command.split(), "--yes", "--folder", home).exit_code == 0
+    assert "mine" not in run("list", "--folder", home).stdout
+
+
+def test_a_plan_from_before_says_what_was_asked_for_by_what_it_has():
+    old, spec = make_planned(), make_planned(plan=make_plan(asked=(2, 9)))
+    assert "asked" not in json.loads(old.to_json())["plan"]  # so that its digest is what it was
+    assert Spec.from_json(spec.to_json()).plan.asked == (2, 9)
+    assert Spec.from_json(spec.to_json()).digest() == spec.digest() != old.digest()
+    check_same(old, Asked(contexts=2, choices=3))
+    check_same(spec, Asked(contexts=2, choices=9))
+    with pytest.raises(ConfirmError, match="--choices: 3 in the plan, 9 now"):
+        check_same(old, Asked(choices=9))
 
 
 def test_a_person_at_a_terminal_is_asked_first(confirm, monkeypatch, home):
@@ -462,6 +503,9 @@ def test_confirm_refuses_what_is_no_study_to_confirm(confirm, home):
         (("--replicates", 8, "--power", 0.9), "leave out one"),
         (("--power", 1.5), "--power must lie in (0, 1), but got 1.5"),
         (("--bound", -1), "--bound must be above 0, but got -1"),
+        (("--bound", 200), "--bound must be below 100 accuracy points"),
+        (("--replicates", 3), "'--replicates': must be at least 6, but got '3'"),
+        (("--replicates", "many"), "'--replicates': must be a whole number, but got 'many'"),
         (("--choice", "width"), "--choice must name a range of numbers that was searched"),
         (("--ray-address", "auto", "--executor", "local"), "needs --executor ray"),
     ],

@@ -127,7 +127,36 @@ def test_what_is_taken_for_granted_about_a_table_is_said(write, tmp_path):
     table.loc[3, "value"] = np.inf
     words = " ".join(ask(write(table))["notes"])
     assert "Not used: 'rate'. What was searched besides is named with --tuned" in words
-    assert "1 trial counts as diverged: 'value' has no finite number" in words
+    assert "1 trial counts as diverged: 'value' has no finite number." in words
+
+
+def test_what_was_not_used_is_said_beside_what_was_named(write, tmp_path):
+    table = make_table(60).rename(columns={"params_learning_rate": "rate"})
+    days = [f"2026-01-{day % 25}" for day in range(60)]
+    table = table.assign(seconds=np.linspace(1, 2, 60), run=np.arange(60), seed=3, day=days)
+    words = " ".join(ask(write(table), "--tuned", "rate")["notes"])
+    assert "Not used: 'seconds'. What was searched" in words
+    table = table.rename(columns={"rate": "params_rate"}).assign(params_width=np.arange(60) % 3)
+    words = " ".join(ask(write(table), "--tuned", "rate")["notes"])
+    assert "Not used: 'params_width'. What was searched" in words
+    assert "Not used" not in " ".join(ask(write(table))["notes"])
+
+
+def test_trials_that_did_not_end_are_left_out_in_the_words_of_other_tools(write, tmp_path):
+    words = ["finished", "COMPLETED", "TERMINATED", "succeeded", "TrialState.COMPLETE"]
+    states = ["crashed", "crashed", "Killed", "ERROR", "running", "PENDING", "diverged"]
+    states += [words[number % len(words)] for number in range(60 - len(states))]
+    table = make_table(60).drop(columns="state").assign(State=states)
+    document = ask(write(table))
+    assert document["trials"] == {"completed": 53, "diverged": 1, "pruned": 0}
+    said = " ".join(document["notes"])
+    assert "1 trial counts as diverged: the table says so." in said
+    assert (
+        "Rows left out, whose trials did not come to an end: 2 crashed, 1 killed, 1 error, "
+        "1 running, 1 pending." in said
+    )
+    named = ask(write(table.rename(columns={"State": "how"})), "--state", "how")
+    assert named["trials"] == document["trials"]
 
 
 @pytest.mark.parametrize("unit", ["fraction", "percent"])
@@ -244,11 +273,26 @@ def test_a_study_whose_data_have_changed_is_reported_on_without_sizes(bench):
         (["--trials", "trials.csv", "--context", "height"], "must have a column 'height'"),
         (["--trials", "trials.csv", "--tuned", "height"], "must have a column 'height'"),
         (["--trials", "trials.csv", "--context", "dept"], "did you mean 'depth'?"),
+        (["--trials", "trials.csv", "--state", "ending"], "must have a column 'ending'"),
+        (["--trials", "trials.csv", "--error", "x"], "--error or --accuracy, --tuned, --state and"),
         (["--trials", "trials.csv", "--tuned", "value"], "is named as both: leave one out"),
         (["--trials", "trials.csv", "--accuracy", "value", "--error", "value"], "leave one out"),
         (["--trials", "trials.csv", "--choice", "residual"], "a range of numbers"),
+        (
+            ["--trials", "trials.csv", "--by", "ce_weight", "--tuned", "residual"],
+            ": there is depth",
+        ),
+        (["--trials", "trials.csv", "--choice", "residual"], "there are depth, learning_rate"),
         (["--trials", "trials.csv", "--choice", "depth"], "two different axes"),
         (["--trials", "trials.csv", "--unit", "number"], "--bound must say which difference"),
+        (["--trials", "trials.csv", "--bound", "100"], "must be below 100 accuracy points"),
+        (
+            ["--trials", "trials.csv", "--log", "value"],
+            "--log must name a column that was searched",
+        ),
+        (["--trials", "trials.csv", "--log", "residual"], "--log must name a column of numbers"),
+        (["digits", "--bound", "much"], "'--bound': must be a number, but got 'much'"),
+        (["digits", "--unit", "miles"], "'--unit': 'miles' is not one of 'fraction', 'percent'"),
     ],
     ids=lambda value: " ".join(value) if isinstance(value, list) else "",
 )
@@ -263,16 +307,22 @@ def test_bad_usage_is_refused_with_the_way_out(write, tmp_path, arguments, said)
         ({"ce_weight": 0.5}, "'ce_weight' of trials.csv must have several values"),
         ({"depth": 4}, "'depth' of trials.csv must have several values"),
         ({"depth": np.arange(60) % 2 + 1}, "depth must have at least 3 values"),
-        ({"state": "diverged"}, "all 60 finished trials diverged"),
+        ({"state": "diverged"}, "must have trials that completed, but all 60 that came"),
         ({"value": np.nan}, "must have the trials' errors, but has no finite number"),
         ({"value": 0.25}, "the trials must differ in what they reached"),
         ({"ce_weight": [np.nan, *np.linspace(0, 1, 59)]}, "has none in row 1"),
         ({"depth": [np.inf, *range(59)]}, "must have finite values"),
         ({"state": "RUNNING"}, "must have a row for each trial that has ended, but has none"),
-        ({"state": "sleeping"}, "but says 'sleeping'"),
-        ({"value": "high"}, "'value' of trials.csv must have numbers, but has 'high'"),
+        ({"state": "sleeping"}, "but says 'sleeping' in row 1 (of the data, from 1). It may say"),
+        ({"state": ["complete"] * 59 + [None]}, "but says 'nan' in row 60"),
+        ({"value": "high"}, "must have numbers, but has 'high' in row 1 (of the data, from 1)"),
+        ({"value": [0.1] * 58 + ["n/a?", 0.2]}, "but has 'n/a?' in row 59 (of the data, from 1)"),
         ({"ce_weight": ["half", *np.linspace(0, 1, 59)]}, "but has 'half' in row 1 (of the data"),
         ({"residual": np.arange(60) % 4}, "at least 20 trials of one residual must have been"),
+        ({"params_run": [f"run-{n}" for n in range(60)]}, "'run' of trials.csv must have at most"),
+        ({"params_run": [f"run-{n % 21}" for n in range(60)]}, "but has 21: leave it out"),
+        ({"residual": np.arange(60) % 30}, "'residual' of trials.csv must have at most 20 values"),
+        ({"depth": [f"deep-{n}" for n in range(60)]}, "--context must name a range of numbers"),
     ],
     ids=lambda value: "" if isinstance(value, str) else str(*value),
 )
@@ -305,8 +355,40 @@ def test_too_few_trials_and_files_that_are_no_table_are_refused(write, tmp_path)
     (tmp_path / "trials.csv").write_text("")
     check_refusal(run("--trials", "trials.csv"), "cannot be read as one", tmp_path)
     (tmp_path / "trials.parquet").write_bytes(b"no")
-    said = "cannot be read as one"
+    said = "cannot be read as one: its contents are neither"
     check_refusal(run("--trials", "trials.parquet"), said, tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("contents", "said"),
+    [
+        (b"", "it is empty"),
+        (b"depth\xff\n1\n", "it is no text in UTF-8. Save it as such"),
+        (b"a,b\n1,2\n1,2,3\n", "line 3 has 3 values where the first has 2. Mend that line"),
+    ],
+)
+def test_a_file_that_is_no_table_is_refused_in_plain_words(tmp_path, contents, said):
+    (tmp_path / "bad.csv").write_bytes(contents)
+    result = run("--trials", tmp_path / "bad.csv", "-o", tmp_path / "made")
+    check_refusal(result, f"cannot be read as one: {said}", tmp_path)
+
+
+def test_a_bound_of_a_study_is_below_all_accuracy_points(bench):
+    spec = bench.make_spec()
+    bench.prepare(spec)
+    result = run(spec.name, "--folder", bench.folder, "--bound", 100)
+    assert result.exit_code == 2
+    assert "must be below 100 accuracy points" in result.stderr
+
+
+@pytest.mark.parametrize("folder", ["/proc/report", "trials.csv", "trials.csv/below"])
+def test_a_folder_that_cannot_be_written_to_is_refused_before_the_analysis(
+    write, tmp_path, monkeypatch, folder
+):
+    table = write(make_table(60))
+    monkeypatch.setattr("archloss.search.cli.table_questions.answer", None)
+    said = f"--output must be a folder that can be written to, but '{folder}' cannot: "
+    check_refusal(run("--trials", table, "--output", folder), said, tmp_path)
 
 
 def check_refusal(result, said, folder):

@@ -69,3 +69,16 @@ def test_links_lead_somewhere(page):
 @pytest.mark.parametrize("path", sorted((ROOT / "examples").glob("*.toml")), ids=lambda p: p.name)
 def test_examples_are_valid(path):
     assert read_spec(path, (), {}).name
+
+
+def test_studies_that_are_shown_are_launched_somewhere_and_under_one_name_each():
+    demo = {read_spec(path, (), {}).name for path in (ROOT / "examples").glob("*.toml")}
+    own = set(re.findall(r'^name = "([\w-]+)"', (ROOT / "README.md").read_text(), re.MULTILINE))
+    assert own
+    assert not own & demo
+    launched = {*demo, *own, "digits"}  # the last one from the options alone
+    commands = "status|stop|trials|show|report|confirm|dashboard|export|delete"
+    for page in PAGES:
+        for text in BLOCK.findall(page.read_text(encoding="utf-8")):
+            for name in re.findall(rf"^archloss (?:{commands}) (\w[\w-]*)", text[1], re.MULTILINE):
+                assert name in launched, f"{page.name} shows a study {name!r}"
