@@ -30,7 +30,7 @@ _FEWEST_TRIALS = 40
 _FEWEST_PER_LEVEL = 20
 _FEWEST_CONTEXTS, _FEWEST_CHOICES = 3, 4
 _MOST_TIMES = 20
-_MORE = "train more (a study goes on with a larger --trials)"
+_MORE = "train more"
 
 
 class AnalysisError(ArchlossError):

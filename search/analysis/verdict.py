@@ -132,4 +132,3 @@ def estimate_best(draws: Array, choices: Array) -> tuple[list[Interval], list[In
     change = np.quantile(best[:, -1] - best[:, 0], [tail, 1 - tail])
     moved = float(choices[at[-1]] - choices[at[0]])
     return bests, values, Interval.around(moved, *change)
-

@@ -1,5 +1,6 @@
 """Proposes an experiment from the trials of a study: which designs, and how often each."""
 
+import dataclasses
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
@@ -14,7 +15,7 @@ from archloss.search.analysis.answer import (
 from archloss.search.analysis.axes import Array, Axis, Category, Numeric
 from archloss.search.analysis.power import Replication, plan_replicates
 from archloss.search.analysis.profile import Profile
-from archloss.search.analysis.surface import fit_surface
+from archloss.search.analysis.surface import Surface, fit_surface
 from archloss.search.analysis.trials import Kind, Trials
 from archloss.spaces.dimensions import Choice, Dimension, Integer, Value
 from archloss.spaces.errors import ArchlossError
@@ -25,6 +26,7 @@ _NEAR_THE_END = 0.05
 """An end of a range that trials came so near to, as a share of the range, counts as reached."""
 _DIGITS, _CHOICE_DIGITS = 4, 2
 _BLUR, _BLUR_STEPS = 0.06, 13
+_SURELY = 0.99
 
 
 class ConfirmError(ArchlossError):
@@ -44,8 +46,8 @@ class Size:
 class Proposal:
     """An experiment that a study suggests.
 
-    `designs` has one for each level, context and choice, in this order, the other dimensions at
-    the values that are best there; `notes` say what was left out.
+    `designs` has one for each level, context and choice, in this order, the other dimensions
+    tuned for it (settle()); `notes` say what was left out.
     """
 
     context: str
@@ -73,6 +75,8 @@ def propose(
     whole = profile_surface(trials, surface, contexts=contexts)
     choices = _choose(trials, whole, size.choices)
     profile = profile_surface(trials, surface, contexts=contexts, choices=choices)
+    others = trials.roles.list_others(len(trials.axes))
+    profile = dataclasses.replace(profile, points=settle(surface, profile.points, others))
     names = [axis.name for axis in trials.axes]
     flat = profile.points.reshape(-1, len(names))
     fixed = {name: _get_fixed(one) for name, one in dimensions.items() if name not in names}
@@ -94,6 +98,25 @@ def propose(
         replication=plan_replicates(surface, profile, bound=bound, power=size.power),
         notes=notes,
     )
+
+
+def settle(surface: Surface, points: Array, others: Sequence[int]) -> Array:
+    """Return points `[B, U, M, D]` whose axes `others` differ among choices where that is sure.
+
+    They are tuned for each cell. What suits all choices of a context best together stands in where
+    a cell's own is not all but surely better: else chance in the tuning would part the choices.
+    """
+    settled = points.copy()
+    for level, context in np.ndindex(points.shape[:2]):
+        own = settled[level, context]  # [M, D]
+        crossed = np.repeat(own[None], len(own), axis=0)  # of each setting, at each choice
+        crossed[:, :, others] = own[:, None, others]
+        expected = surface.predict(crossed.reshape(-1, own.shape[1])).reshape(len(own), -1)
+        common = crossed[expected.mean(axis=1).argmin()]
+        better = (surface.draw(own) < surface.draw(common)).mean(axis=0)
+        unsure = better < _SURELY
+        own[unsure] = common[unsure]
+    return settled
 
 
 def _check_conditions(trials: Trials, dimensions: Mapping[str, Dimension]) -> None:

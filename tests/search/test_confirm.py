@@ -28,7 +28,7 @@ from archloss.search.confirm import name_experiment
 from archloss.search.confirm.asked import Asked, check_same
 from archloss.search.confirm.estimate import count_workers, describe_estimate, estimate_seconds
 from archloss.search.confirm.planning import Wish, derive_seed, plan_experiment
-from archloss.search.confirm.proposal import ConfirmError, Size, propose
+from archloss.search.confirm.proposal import ConfirmError, Size, propose, settle
 from archloss.search.confirm.results import read_experiment
 from archloss.search.launch import StudyDiffersError, open_study
 from archloss.search.plan import list_planned
@@ -136,6 +136,41 @@ def test_a_proposal_is_tuned_to_where_the_surface_is_lowest(parent):
     tuned = [design["learning_rate"] for design in proposal.designs]
     assert min(tuned) > middle  # two epochs: only fast ones get anywhere
     assert all(float(f"{value:.4g}") == value for value in tuned)
+
+
+def test_cells_of_a_context_are_tuned_apart_only_where_that_is_sure():
+    class Valleys:
+        """Best at rate 0.3 or 0.7: at the first choice a little, and at the last by far."""
+
+        def __init__(self, noise):
+            self.noise = noise
+
+        def predict(self, points):
+            choice, rate = points[:, 1], points[:, 2]
+            return 0.1 + np.where(choice == 0, 0.001, 0.05 * (choice == 1)) * (rate < 0.5)
+
+        def draw(self, points):
+            random = np.random.default_rng(0)
+            noise = random.standard_normal((200, 1)) * (points[:, 2] - 0.5) * self.noise
+            return self.predict(points) + noise
+
+    points = np.array([[0.5, choice, rate] for choice, rate in ((0, 0.7), (0.5, 0.3), (1, 0.7))])
+    cells = np.stack([points, points])[None]
+    # At the middle choice both valleys are as good, and its own is no reason to part it.
+    assert settle(Valleys(0.01), cells, [2])[0, 0, :, 2].tolist() == [0.7, 0.7, 0.7]
+    apart = cells.copy()
+    apart[..., 0, 2], apart[..., 1, 2] = 0.3, 0.3  # own settings: 0.3, 0.3, 0.7
+    # What suits all is 0.7; the first two stay there, as 0.3 is nowhere better.
+    assert settle(Valleys(0.01), apart, [2])[0, 1, :, 2].tolist() == [0.7, 0.7, 0.7]
+
+    class Split(Valleys):
+        def predict(self, points):
+            choice, rate = points[:, 1], points[:, 2]
+            return 0.1 + 0.05 * ((choice == 1) == (rate < 0.5))
+
+    split = np.array([[0.5, choice, rate] for choice, rate in ((0, 0.3), (0.5, 0.3), (1, 0.7))])
+    assert settle(Split(0.01), split[None, None], [2])[0, 0, :, 2].tolist() == [0.3, 0.3, 0.7]
+    assert settle(Split(0.5), split[None, None], [2])[0, 0, :, 2].tolist() == [0.3, 0.3, 0.3]
 
 
 def test_a_level_with_too_few_trials_is_left_out_and_said(parent):
