@@ -122,7 +122,7 @@ def _make_panel(findings: Findings, index: int) -> list[dict[str, Any]]:
     profile = measure.factor * level.profile
     low, high = _find_range(findings)
     unit = "%" if measure.is_error_rate else ""
-    contexts = [_round(context) for context in answer.contexts]
+    contexts = [_round(best.context) for best in level.bests]
     return [
         {
             "type": "contour",

@@ -136,6 +136,22 @@ def test_tables_say_what_is_known_of_each_context(findings):
     )
 
 
+def test_a_level_may_be_known_at_fewer_contexts_than_others(tmp_path):
+    few = make_level(Verdict.NONE, True, bests=(0.4, 0.6, 0.8), contexts=CONTEXTS[1:4])
+    findings = make_findings([make_level(Verdict.INTERACTION, False), few], by="residual")
+    plain, residual = make_tables(findings)
+    assert "Change of the best ce_weight, depth 1 to 32" in dict(plain.facts)
+    assert "Change of the best ce_weight, depth 2 to 8" in dict(residual.facts)
+    assert [row.context for row in residual.rows] == ["2", "4", "8"]
+    plain, residual = make_document(findings)["levels"]
+    assert plain["contexts"] == list(CONTEXTS)
+    assert residual["contexts"] == list(CONTEXTS[1:4])
+    assert len(residual["profile"]["mean"]) == 3
+    panel = draw_surface(findings, [1], width=4, height=3).axes[0]
+    assert len(panel.lines[-1].get_xdata()) == 3
+    assert (tmp_path / "report.html") in write_report(findings, tmp_path)
+
+
 def test_markdown_has_the_answer_first_and_escapes_names(findings):
     text = make_markdown(findings)
     assert text.splitlines()[2].startswith("**Yes: the best ce\\_weight depends on depth in plain")

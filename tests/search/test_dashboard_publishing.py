@@ -137,6 +137,14 @@ def test_the_plots_hold_plain_numbers_and_few():
     assert surface.layout["xaxis2"]["domain"][1] == 1
 
 
+def test_a_level_is_plotted_at_the_contexts_where_it_is_known():
+    few = make_level(Verdict.NONE, True, bests=(0.4, 0.6, 0.8), contexts=(2.0, 4.0, 8.0))
+    findings = make_findings([make_level(Verdict.NONE, False), few], by="residual")
+    contour, best = plot_surface(findings).data[2:]
+    assert contour["x"] == best["x"] == [2, 4, 8]
+    assert {len(row) for row in contour["z"]} == {3}
+
+
 def test_the_note_says_the_answer_and_its_caveats():
     findings = make_findings(
         [make_level(Verdict.UNDECIDED)], caveats=["Be careful."], notes=["It goes on."], more=200.0

@@ -71,6 +71,7 @@ def _level_to_json(findings: Findings, level: LevelAnswer) -> dict[str, object]:
         "cost": asdict(level.cost),
         "common": round_number(level.common),
         "change": asdict(level.change),
+        "contexts": [float(best.context) for best in level.bests],
         "bests": [
             {
                 "context": float(best.context),

@@ -83,7 +83,8 @@ def _draw_panel(
 ) -> ContourSet:
     answer = findings.answer
     level = answer.levels[index]
-    across = [encode(findings.context_axis, context) for context in answer.contexts]
+    contexts = [best.context for best in level.bests]
+    across = [encode(findings.context_axis, context) for context in contexts]
     up = [encode(findings.choice_axis, choice) for choice in answer.choices]
     heights = level.profile.T
     filled = axis.contourf(
