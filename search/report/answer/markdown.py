@@ -2,6 +2,8 @@
 
 import archloss
 from archloss.search.report.answer.below_markdown import make_below
+from archloss.search.report.answer.captions import make_captions
+from archloss.search.report.answer.cells import make_cell_tables
 from archloss.search.report.answer.escaping import escape
 from archloss.search.report.answer.evidence import LevelTable, make_tables
 from archloss.search.report.answer.findings import Findings
@@ -12,13 +14,15 @@ from archloss.search.report.answer.sentences import say_answer
 def make_markdown(findings: Findings) -> str:
     """Return the report as Markdown; its pictures lie beside it."""
     verdict, numbers = say_answer(findings)
-    answer = findings.answer
+    answer, captions = findings.answer, make_captions(findings)
     lines = [
         f"# {escape(findings.source.name)}",
         f"**{escape(verdict)}** {escape(numbers)}",
         f"![Best {escape(answer.choice)} over {escape(answer.context)}](best-mix.png)",
         f"![{escape(findings.measure.label)} over {escape(answer.context)} and "
         f"{escape(answer.choice)}](surface.png)",
+        escape(captions.surface),
+        *_make_cells(findings, captions.cells),
         "## Evidence",
         "In brackets: 95% intervals. The last column is what one "
         f"{escape(answer.choice)} for every {escape(answer.context)} adds.",
@@ -35,6 +39,25 @@ def make_markdown(findings: Findings) -> str:
         f"Written by archloss {archloss.__version__}.",
     ]
     return "\n\n".join(lines) + "\n"
+
+
+def _make_cells(findings: Findings, caption: str) -> list[str]:
+    """Return the tables of an experiment's cells, nothing of other trials."""
+    lines = []
+    for table in make_cell_tables(findings):
+        rows = [
+            f"| {row.context} | "
+            + " | ".join(f"{mean} ({note})" if note else mean for mean, note in row.cells)
+            + " |"
+            for row in table.rows
+        ]
+        head = f"| {escape(findings.answer.context)} | {' | '.join(table.choices)} |"
+        ruler = f"|{'---:|' * (1 + len(table.choices))}"
+        lines += [
+            f"### {escape(table.name[0].upper() + table.name[1:])}",
+            "\n".join([head, ruler, *rows]),
+        ]
+    return ["## Cells", escape(caption), *lines] if lines else []
 
 
 def make_level(table: LevelTable) -> list[str]:

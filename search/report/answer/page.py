@@ -11,6 +11,7 @@ from matplotlib.figure import Figure
 import archloss
 from archloss.search.analysis.verdict import Verdict
 from archloss.search.report.answer.captions import make_captions
+from archloss.search.report.answer.cells import make_cell_tables
 from archloss.search.report.answer.evidence import make_tables
 from archloss.search.report.answer.figures import draw_best
 from archloss.search.report.answer.findings import Findings
@@ -56,6 +57,7 @@ def make_page(findings: Findings) -> str:
         numbers=numbers,
         best=_draw_best(findings),
         surfaces=_draw_surfaces(findings),
+        cells=make_cell_tables(findings),
         tables=make_tables(findings),
         evidence=evidence,
         importance=_draw(draw_page_importance(findings)),

@@ -2,17 +2,17 @@
 
 from collections.abc import Sequence
 
-import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.cm import ScalarMappable
 from matplotlib.colorbar import Colorbar
 from matplotlib.colors import LogNorm, Normalize
-from matplotlib.contour import ContourSet
 from matplotlib.figure import Figure
-from matplotlib.ticker import FixedLocator, FuncFormatter, NullLocator
+from matplotlib.ticker import FixedFormatter, FixedLocator, NullLocator
 
-from archloss.search.analysis.axes import Numeric
+from archloss.search.analysis.axes import Array, Numeric
 from archloss.search.analysis.trials import Kind
+from archloss.search.report.answer.colours import Colours, choose_colours, list_heights
 from archloss.search.report.answer.figures import (
     INK,
     choose_look,
@@ -23,17 +23,18 @@ from archloss.search.report.answer.figures import (
 )
 from archloss.search.report.answer.findings import Findings
 from archloss.search.report.answer.sentences import name_level
-from archloss.search.report.answer.ticks import encode, list_ticks
-from archloss.search.report.scales import find_colour_range
+from archloss.search.report.answer.ticks import encode
 
 _COLOURS = "viridis"
-_BANDS = 12
 _LEGEND_COLUMNS = 2
 """So many fit below one panel."""
-_SPREAD_FOR_LOG = 4.0
 _MOST_VECTOR_DOTS = 1500
-_ROOM = 1e-6
-"""The lowest band begins so much below the lowest value, which rounding might put outside."""
+_ROOM = 0.006
+_KINDS = (
+    (Kind.COMPLETED, "o", "trial"),
+    (Kind.PRUNED, "d", "pruned"),
+    (Kind.DIVERGED, "x", "diverged"),
+)
 
 
 def draw_surface(
@@ -47,14 +48,15 @@ def draw_surface(
         figure = Figure(figsize=(width, height), layout="constrained")
         FigureCanvasAgg(figure)
         panels = figure.subplots(1, len(levels), sharey=True, squeeze=False)[0]
-        norm, bands = _choose_colours(findings)
+        colours, heights = choose_colours(findings), list_heights(findings)
         for axis, index in zip(panels, levels, strict=True):
-            filled = _draw_panel(axis, findings, index, norm, bands)
-            scale_context(axis, findings, room=0.006)
+            filled = _draw_panel(axis, findings, index, heights[index], colours)
+            scale_context(axis, findings, room=_find_room(findings, findings.context_axis))
             axis.set_title(name_level(findings.answer.by, findings.answer.levels[index].level))
-        scale_choice(panels[0], findings, room=0.006)
+        scale_choice(panels[0], findings, room=_find_room(findings, findings.choice_axis))
         panels[0].set_ylabel(label_axis(findings.choice_axis))
-        _scale_bar(figure.colorbar(filled, ax=list(panels), pad=0.02), findings, norm, bands)
+        bar = figure.colorbar(filled, ax=list(panels), pad=0.02, extend=colours.extend)
+        _scale_bar(bar, findings, colours)
         handles, labels = panels[0].get_legend_handles_labels()
         columns = _LEGEND_COLUMNS * len(levels)
         legend = figure.legend(
@@ -66,37 +68,22 @@ def draw_surface(
         return figure
 
 
-def _choose_colours(findings: Findings) -> tuple[Normalize, list[float]]:
-    """Return the colours of the objective, and the values at which they change."""
-    values = np.concatenate([level.profile.ravel() for level in findings.answer.levels])
-    if values.min() > 0 and values.max() > _SPREAD_FOR_LOG * values.min():
-        low, high = np.exp(find_colour_range(list(np.log(values))))
-        bands = np.geomspace(low * (1 - _ROOM), high, _BANDS)
-        return LogNorm(bands[0], high), list(bands)
-    low, high = find_colour_range(list(values))
-    bands = np.linspace(low - _ROOM * abs(low), high, _BANDS)
-    return Normalize(bands[0], high), list(bands)
-
-
 def _draw_panel(
-    axis: Axes, findings: Findings, index: int, norm: Normalize, bands: Sequence[float]
-) -> ContourSet:
+    axis: Axes, findings: Findings, index: int, heights: Array, colours: Colours
+) -> ScalarMappable:
     answer = findings.answer
     level = answer.levels[index]
     contexts = [best.context for best in level.bests]
     across = [encode(findings.context_axis, context) for context in contexts]
     up = [encode(findings.choice_axis, choice) for choice in answer.choices]
-    heights = level.profile.T
-    filled = axis.contourf(
-        across, up, heights, levels=bands, norm=norm, cmap=_COLOURS, extend="max"
-    )
-    axis.contour(across, up, heights, levels=bands, colors="white", linewidths=0.4, alpha=0.5)
-    for kind, marker, label in (
-        (Kind.COMPLETED, "o", "trial"),
-        (Kind.PRUNED, "d", "pruned"),
-        (Kind.DIVERGED, "x", "diverged"),
-    ):
-        _draw_trials(axis, findings, index, kind, marker, label)
+    is_experiment = findings.source.kind == "experiment"
+    if is_experiment:
+        filled = _draw_tiles(axis, across, up, heights, colours)
+    else:
+        filled = _draw_bands(axis, across, up, heights, colours)
+    for kind, marker, label in _KINDS:
+        if kind is Kind.DIVERGED or not is_experiment:  # of which all cells are full
+            _draw_trials(axis, findings, index, kind, marker, label)
     bests = [encode(findings.choice_axis, best.choice.estimate) for best in level.bests]
     for colour, thick in (("black", 4.2), ("white", 2.2)):
         axis.plot(across, bests, color=colour, linewidth=thick, zorder=4)
@@ -113,6 +100,43 @@ def _draw_panel(
         label=f"best {findings.answer.choice}",
     )
     return filled
+
+
+def _draw_bands(
+    axis: Axes, across: Sequence[float], up: Sequence[float], heights: Array, colours: Colours
+) -> ScalarMappable:
+    bands, norm = colours.bands, _make_norm(colours)
+    filled = axis.contourf(
+        across, up, heights.T, levels=bands, norm=norm, cmap=_COLOURS, extend=colours.extend
+    )
+    axis.contour(across, up, heights.T, levels=bands, colors="white", linewidths=0.4, alpha=0.5)
+    return filled
+
+
+def _draw_tiles(
+    axis: Axes, across: Sequence[float], up: Sequence[float], heights: Array, colours: Colours
+) -> ScalarMappable:
+    """Draw each cell as a tile of one colour: nothing is known between them."""
+    return axis.pcolormesh(
+        across,
+        up,
+        heights.T,
+        shading="nearest",
+        norm=_make_norm(colours),
+        cmap=_COLOURS,
+        edgecolors="white",
+        linewidth=0.6,
+    )
+
+
+def _make_norm(colours: Colours) -> Normalize:
+    low, high = colours.bands[0], colours.bands[-1]
+    return LogNorm(low, high) if colours.log else Normalize(low, high)
+
+
+def _find_room(findings: Findings, axis: Numeric) -> float:
+    """Return how much of an axis is shown beyond either end: half a tile of an experiment."""
+    return 0.5 / (len(axis.steps) - 1) if findings.source.kind == "experiment" else _ROOM
 
 
 def _draw_trials(
@@ -136,15 +160,9 @@ def _draw_trials(
     )
 
 
-def _scale_bar(bar: Colorbar, findings: Findings, norm: Normalize, bands: Sequence[float]) -> None:
-    bar.set_label(f"expected {findings.measure.label}, tuned")
-    low, high = bands[0], bands[-1]
-    scale = Numeric(name="value", low=low, high=high, log=isinstance(norm, LogNorm))
-    factor = findings.measure.factor
-    ticks = [tick / factor for tick in list_ticks(scale, factor * low, factor * high)]
-    bar.ax.yaxis.set_major_locator(FixedLocator(ticks))
+def _scale_bar(bar: Colorbar, findings: Findings, colours: Colours) -> None:
+    measured = "mean" if findings.source.kind == "experiment" else "expected"
+    bar.set_label(f"{measured} {findings.measure.label}, tuned")
+    bar.ax.yaxis.set_major_locator(FixedLocator([tick for tick, _ in colours.ticks]))
     bar.ax.yaxis.set_minor_locator(NullLocator())
-    percent = "%" if findings.measure.is_error_rate else ""
-    bar.ax.yaxis.set_major_formatter(
-        FuncFormatter(lambda value, _: f"{factor * value:.3g}{percent}")
-    )
+    bar.ax.yaxis.set_major_formatter(FixedFormatter([text for _, text in colours.ticks]))
