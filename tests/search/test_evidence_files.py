@@ -14,6 +14,7 @@ from evidences import (
     make_evidence,
     make_importance,
     make_selection,
+    make_share,
     make_spread,
 )
 from matplotlib.image import imread
@@ -301,6 +302,26 @@ def test_each_axis_has_a_panel_with_its_own_ticks(findings):
     assert ticks["activation"] == ["relu", "gelu"]
     assert ticks["residual"] == ["no", "yes"]
     assert ticks["depth"] == ["1", "2", "4", "8", "16", "32"]
+
+
+def test_long_terms_are_wrapped_so_that_their_bars_have_room(findings):
+    long = make_share("depth", "ce_weight", "learning_rate", "residual", share=0.6)
+    importance = make_importance(findings.trials.axes[:2])
+    importance = replace(importance, terms=(long, *importance.terms[1:]))
+    figure = draw_importance(findings, importance, width=4.2)
+    figure.draw_without_rendering()
+    [axis] = figure.axes
+    lines = [label.get_text() for label in axis.get_yticklabels()]
+    times = "\N{MULTIPLICATION SIGN}"
+    assert lines[-3:] == [
+        f"depth {times} ce_weight {times}",
+        f"learning_rate {times}",
+        "residual",
+    ]
+    assert axis.get_position().width > 0.5
+    low, high = axis.get_xlim()
+    assert 2 <= sum(low <= tick <= high for tick in axis.get_xticks()) <= 3
+    assert len({bar.get_y() for bar in axis.patches}) == len(axis.patches)
 
 
 def test_curves_and_shares_are_drawn_for_what_there_is(findings):
