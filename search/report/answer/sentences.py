@@ -13,6 +13,14 @@ _MOST_TOLD = 2
 _SAME_WAY = 0.5
 """The best choice moves from the first context to the last if that is so much of all its moves."""
 
+_BESIDE = {
+    (Verdict.UNDECIDED, True): " it seems to move, but whether that matters cannot be told yet",
+    (Verdict.UNDECIDED, False): " that cannot be told yet",
+    (Verdict.NONE, True): " it seems to move, but too little to matter",
+    (Verdict.NONE, False): ", if at all, too little to matter",
+}
+"""What is said of levels with another verdict than the answer's; True if the best choice moves."""
+
 
 def say_answer(findings: Findings) -> tuple[str, str]:
     """Return the verdict, and the numbers that it rests on, each as a sentence."""
@@ -74,18 +82,25 @@ def describe_more(more_trials: float) -> str:
 
 def _say_verdict(findings: Findings) -> str:
     answer = findings.answer
-    groups = {
-        verdict: [level.level for level in answer.levels if level.verdict is verdict]
-        for verdict in Verdict
-    }
-    deciding = [level for level in answer.levels if level.verdict is answer.verdict]
-    same = len(deciding) == len(answer.levels)
-    where = _list_everywhere(findings) if same else _list(findings, groups[answer.verdict])
-    text = _say_group(findings, where, moves=all(map(seems_to_move, deciding)))
-    if groups[Verdict.UNDECIDED] and answer.verdict is Verdict.INTERACTION:
-        text += f";{_list(findings, groups[Verdict.UNDECIDED])} that cannot be told yet"
-    if groups[Verdict.NONE] and not same:
-        text += f";{_list(findings, groups[Verdict.NONE])}, if at all, too little to matter"
+    told = [level for level in answer.levels if level.verdict is answer.verdict]
+    moving = [level for level in told if seems_to_move(level)]
+    if answer.verdict is Verdict.NONE and moving:
+        told = moving  # of which "if at all" would be wrong
+    where = (
+        _list_everywhere(findings)
+        if len(told) == len(answer.levels)
+        else _list(findings, [level.level for level in told])
+    )
+    text = _say_group(findings, where, moves=told == moving)
+    rest = [level for level in answer.levels if level not in told]
+    for (verdict, moves), clause in _BESIDE.items():
+        beside = [
+            level.level
+            for level in rest
+            if level.verdict is verdict and seems_to_move(level) is moves
+        ]
+        if beside:
+            text += f";{_list(findings, beside)}{clause}"
     if answer.left_out:
         text += f";{_list(findings, answer.left_out)} there are too few trials to tell"
     return f"{text}."
