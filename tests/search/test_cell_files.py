@@ -9,6 +9,7 @@ from answers import make_findings, make_level
 from archloss.search.analysis.confirmation import confirm
 from archloss.search.analysis.experiment import Experiment
 from archloss.search.analysis.verdict import Verdict
+from archloss.search.dashboard.plots import plot_surface
 from archloss.search.report.answer.cells import find_cells, make_cell_tables
 from archloss.search.report.answer.colours import choose_colours
 from archloss.search.report.answer.markdown import make_markdown
@@ -98,6 +99,14 @@ def test_cells_are_tiles_with_nothing_between_them(experiment, findings):
     labels = [line.get_label() for line in panel.lines]
     assert "trial" not in labels
     assert "diverged" in labels
+
+
+def test_cells_are_tiles_in_the_dashboard(experiment, findings):
+    plain, best, *_ = plot_surface(findings).data
+    assert plain["type"] == "heatmap"
+    assert plain["x"] == best["x"] == ["1", "6", "32"]
+    assert plain["y"] == ["0.00", "0.30", "0.62", "1.00"]
+    assert plain["text"][1][2] == pytest.approx(100 * experiment.means[0, 2, 1], rel=1e-2)
 
 
 def test_the_scale_says_where_its_colours_end(findings):

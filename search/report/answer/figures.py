@@ -25,7 +25,7 @@ _MARKERS = ("o", "s", "^", "D")
 _NOTES = {"ce_weight": "0: MSE, 1: cross-entropy", "depth": "hidden blocks"}
 _UNKNOWN = 0.9
 """A best choice is drawn hollow where its interval is so much of all choices."""
-_DODGE = 0.012
+DODGE = 0.012
 """How far levels stand apart from each other, so that their intervals do not hide each other."""
 
 
@@ -85,7 +85,7 @@ def draw_best(findings: Findings, *, width: float, height: float) -> Figure:
 def _draw_level(axis: Axes, findings: Findings, index: int) -> None:
     answer, look = findings.answer, choose_look(findings, index)
     level = answer.levels[index]
-    aside = _DODGE * (index - (len(answer.levels) - 1) / 2)
+    aside = DODGE * (index - (len(answer.levels) - 1) / 2)
     across = [encode(findings.context_axis, best.context) + aside for best in level.bests]
     lows, middles, highs = (
         [encode(findings.choice_axis, getattr(best.choice, end)) for best in level.bests]
