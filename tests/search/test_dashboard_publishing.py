@@ -194,7 +194,9 @@ def test_the_note_says_the_answer_and_its_caveats():
     assert note.startswith("**It cannot be told yet")
     assert "about 200 more trials" in note
     assert "- It goes on.\n- Be careful." in note
-    assert "| depth | best ce\\_weight |" in note
+    assert "| depth | \N{EM SPACE}best ce\\_weight |" in note
+    assert "| 1 | \N{EM SPACE}0.20 (0.10 to 0.30) | \N{EM SPACE}4.00%" in note
+    assert "its order may differ from the report's" in note
 
 
 def launch_small(folder, observer):

@@ -60,16 +60,17 @@ def _make_cells(findings: Findings, caption: str) -> list[str]:
     return ["## Cells", escape(caption), *lines] if lines else []
 
 
-def make_level(table: LevelTable) -> list[str]:
-    """Return a level's heading, facts and table, a paragraph each."""
+def make_level(table: LevelTable, *, between: str = "") -> list[str]:
+    """Return a level's heading, facts and table, a paragraph each; `between` begins columns."""
+    start = f" | {between}"
     columns = [escape(column) for column in table.columns]
     rows = [
-        f"| {row.context} | {row.choice} ({row.choice_range}) | {row.value} ({row.value_range}) | "
-        f"{row.extra} |"
+        f"| {row.context}{start}{row.choice} ({row.choice_range}){start}{row.value} "
+        f"({row.value_range}){start}{row.extra} |"
         for row in table.rows
     ]
     return [
         f"### {escape(table.name[0].upper() + table.name[1:])}: {escape(table.verdict)}",
         "\n".join(f"- {escape(name)}: {escape(text)}" for name, text in table.facts),
-        "\n".join([f"| {' | '.join(columns)} |", "|---:|---:|---:|---:|", *rows]),
+        "\n".join([f"| {start.join(columns)} |", "|---:|---:|---:|---:|", *rows]),
     ]
