@@ -15,7 +15,7 @@ import numpy as np
 from archloss.search.analysis.axes import Array, Numeric
 from archloss.search.analysis.verdict import Interval
 from archloss.search.report.answer.colours import Colours, choose_colours, list_heights
-from archloss.search.report.answer.figures import DODGE, HUES, label_axis
+from archloss.search.report.answer.figures import DODGE, HUES, choose_places, label_axis
 from archloss.search.report.answer.findings import Findings
 from archloss.search.report.answer.sentences import name_level
 from archloss.search.report.answer.ticks import list_ticks
@@ -107,7 +107,7 @@ def plot_nothing() -> Plot:
 def _make_line(findings: Findings, index: int) -> dict[str, Any]:
     answer = findings.answer
     level = answer.levels[index]
-    place = (len(answer.levels) - 1 - index) % len(HUES)
+    place, shape = choose_places(findings, index)
     intervals = [best.choice for best in level.bests]
     hue = HUES[place]
     whole = _UNKNOWN * (answer.choices[-1] - answer.choices[0])
@@ -120,12 +120,12 @@ def _make_line(findings: Findings, index: int) -> dict[str, Any]:
         "error_y": {"type": "data", "symmetric": False, **_make_bars(intervals), "thickness": 1},
         "customdata": [_round(best.context) for best in level.bests],
         "hovertemplate": f"{answer.context} %{{customdata}}<br>{answer.choice} %{{y}}",
-        "line": {"color": hue, "dash": _DASHES[place], "width": 2},
+        "line": {"color": hue, "dash": _DASHES[shape], "width": 2},
         "marker": {
             "color": ["#fff" if one.high - one.low > whole else hue for one in intervals],
             "line": {"color": hue, "width": 1.5},
             "size": 9,
-            "symbol": _SYMBOLS[place],
+            "symbol": _SYMBOLS[shape],
         },
     }
 

@@ -16,7 +16,7 @@ from archloss.search.report import REPORT_FILES
 from archloss.search.report.answer import writing
 from archloss.search.report.answer.document import make_document
 from archloss.search.report.answer.evidence import make_tables
-from archloss.search.report.answer.figures import PAPER, draw_best
+from archloss.search.report.answer.figures import PAPER, choose_look, draw_best
 from archloss.search.report.answer.markdown import make_markdown
 from archloss.search.report.answer.page import make_page
 from archloss.search.report.answer.surfaces import draw_surface
@@ -240,11 +240,50 @@ def test_a_best_choice_that_may_be_anything_is_drawn_hollow():
     assert hollow[0].get_ydata() == [0.2]
 
 
+def test_many_levels_look_different_and_keep_their_room():
+    levels = [make_level(Verdict.NONE, width) for width in (4, 8, 16, 32, 64, 128, 256)]
+    few, many = make_findings(levels[:2], by="width"), make_findings(levels, by="width")
+    looks = {
+        (look.hue, look.line, look.marker) for look in (choose_look(many, i) for i in range(7))
+    }
+    assert len(looks) == 7
+    heights = []
+    for findings in (few, many):
+        figure = draw_best(findings, width=4.2, height=3.4)
+        figure.draw_without_rendering()
+        heights.append(figure.axes[0].get_position().height * figure.get_size_inches()[1])
+    assert heights[1] == pytest.approx(heights[0], abs=0.1)
+
+
 def test_the_legend_of_the_surface_can_be_seen_on_paper(findings):
-    [legend] = draw_surface(findings, [0], width=4.2, height=3.4).legends
+    [legend] = draw_surface(findings, [0], width=3.0, height=3.4).legends
     edges = {line.get_markeredgecolor() for line in legend.get_lines()}
     assert len(legend.get_lines()) == 4
     assert "white" not in edges
+
+
+def test_the_legend_of_the_surface_has_no_marker_that_only_some_levels_have(findings):
+    figure = draw_surface(findings, [0, 1], width=4.3, height=4.4)
+    [legend] = figure.legends
+    names = [text.get_text() for text in legend.get_texts()]
+    best = legend.get_lines()[names.index("best ce_weight")]
+    assert (best.get_linestyle(), best.get_marker()) == ("-", "None")
+
+
+@pytest.mark.filterwarnings("error")
+def test_panels_of_many_levels_stand_in_rows_of_two():
+    levels = [make_level(Verdict.NONE, width) for width in (8, 16, 32, 64, 128)]
+    figure = draw_surface(make_findings(levels, by="width"), range(5), width=4.3, height=4.4)
+    figure.draw_without_rendering()
+    *panels, unused, _ = figure.axes
+    assert not unused.get_visible()
+    lefts = [panel.get_position().x0 for panel in panels]
+    tops = [panel.get_position().y1 for panel in panels]
+    assert lefts[::2] == pytest.approx([lefts[0]] * 3)
+    assert lefts[0] < lefts[1]
+    assert tops[0] == pytest.approx(tops[1])
+    assert tops[1] > tops[2] > tops[4]
+    assert figure.get_size_inches().tolist() == pytest.approx([2 * 4.3 + 1.2, 3 * 4.4])
 
 
 @pytest.mark.parametrize("name", ["best-mix", "surface"])

@@ -91,7 +91,7 @@ def test_cells_stand_in_the_page_and_in_markdown(experiment, findings):
 
 
 def test_cells_are_tiles_with_nothing_between_them(experiment, findings):
-    panel = draw_surface(findings, [0], width=4.2, height=3.4).axes[0]
+    panel = draw_surface(findings, [0], width=3.0, height=3.4).axes[0]
     [tiles] = panel.collections
     assert tiles.get_array().tolist() == pytest.approx(experiment.means[0].T)
     low, high = panel.get_xlim()
@@ -110,7 +110,7 @@ def test_cells_are_tiles_in_the_dashboard(experiment, findings):
 
 
 def test_the_scale_says_where_its_colours_end(findings):
-    bar = draw_surface(findings, [0], width=4.2, height=3.4).axes[-1]
+    bar = draw_surface(findings, [0], width=3.0, height=3.4).axes[-1]
     ticks = [label.get_text() for label in bar.get_yticklabels()]
     colours = choose_colours(findings)
     assert colours.capped

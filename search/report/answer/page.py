@@ -33,6 +33,8 @@ from archloss.search.report.answer.vector import make_inline
 _TEMPLATES = Path(__file__).parent
 _WIDTH, _HEIGHT = 4.2, 3.4
 """Inches: small enough that the text of a figure can be read on a telephone."""
+_PANEL = {"width": 3.0, "height": 3.4}
+"""Without its bar of colours."""
 _SHORT = {Verdict.INTERACTION: "Yes", Verdict.NONE: "No", Verdict.UNDECIDED: "Not yet known"}
 
 
@@ -98,7 +100,7 @@ def _draw_surfaces(findings: Findings) -> Sequence[Markup]:
     answer = findings.answer
     return [
         _inline(
-            draw_surface(findings, [index], width=_WIDTH, height=_HEIGHT),
+            draw_surface(findings, [index], **_PANEL),
             name=f"surface-{index}",
             description=f"Expected {findings.measure.label} over {answer.context} and "
             f"{answer.choice}, {name_level(answer.by, level.level)}; the table has its numbers.",

@@ -1,5 +1,6 @@
 """The picture under the answer: the expected objective over context and choice, and the trials."""
 
+import math
 from collections.abc import Sequence
 
 from matplotlib.axes import Axes
@@ -8,6 +9,7 @@ from matplotlib.cm import ScalarMappable
 from matplotlib.colorbar import Colorbar
 from matplotlib.colors import LogNorm, Normalize
 from matplotlib.figure import Figure
+from matplotlib.patheffects import withStroke
 from matplotlib.ticker import FixedFormatter, FixedLocator, NullLocator
 
 from archloss.search.analysis.axes import Array, Numeric
@@ -26,6 +28,10 @@ from archloss.search.report.answer.sentences import name_level
 from archloss.search.report.answer.ticks import encode
 
 _COLOURS = "viridis"
+_COLUMNS = 2
+_BAR_WIDTH = 1.2
+"""Inches beside the panels: of the colours and what is written there."""
+_BAR_ASPECT = 20
 _LEGEND_COLUMNS = 2
 """So many fit below one panel."""
 _MOST_VECTOR_DOTS = 1500
@@ -42,25 +48,37 @@ def draw_surface(
 ) -> Figure:
     """Return the picture of the expected objective over context and choice, a panel per level.
 
-    The colours are those of all levels, whichever are shown; sizes in inches.
+    Panels stand two in a row. The colours are those of all levels, whichever are shown; sizes of a
+    panel in inches.
     """
+    columns = min(len(levels), _COLUMNS)
+    rows = math.ceil(len(levels) / columns)
     with use_style():
-        figure = Figure(figsize=(width, height), layout="constrained")
+        figure = Figure(figsize=(width * columns + _BAR_WIDTH, height * rows), layout="constrained")
         FigureCanvasAgg(figure)
-        panels = figure.subplots(1, len(levels), sharey=True, squeeze=False)[0]
+        grid = figure.subplots(rows, columns, sharey=True, squeeze=False).ravel()
+        panels = grid[: len(levels)]
+        for unused in grid[len(levels) :]:
+            unused.set_visible(False)
         colours, heights = choose_colours(findings), list_heights(findings)
         for axis, index in zip(panels, levels, strict=True):
             filled = _draw_panel(axis, findings, index, heights[index], colours)
             scale_context(axis, findings, room=_find_room(findings, findings.context_axis))
             axis.set_title(name_level(findings.answer.by, findings.answer.levels[index].level))
         scale_choice(panels[0], findings, room=_find_room(findings, findings.choice_axis))
-        panels[0].set_ylabel(label_axis(findings.choice_axis))
-        bar = figure.colorbar(filled, ax=list(panels), pad=0.02, extend=colours.extend)
+        for axis in panels[::columns]:
+            axis.set_ylabel(label_axis(findings.choice_axis))
+        bar = figure.colorbar(
+            filled, ax=list(panels), pad=0.02, aspect=_BAR_ASPECT * rows, extend=colours.extend
+        )
         _scale_bar(bar, findings, colours)
         handles, labels = panels[0].get_legend_handles_labels()
-        columns = _LEGEND_COLUMNS * len(levels)
         legend = figure.legend(
-            handles, labels, loc="outside lower left", ncols=columns, frameon=False
+            handles,
+            labels,
+            loc="outside lower left",
+            ncols=_LEGEND_COLUMNS * columns,
+            frameon=False,
         )
         for shown in legend.get_lines():
             if shown.get_markeredgecolor() == "white":  # as on the surface, and lost on paper
@@ -85,8 +103,15 @@ def _draw_panel(
         if kind is Kind.DIVERGED or not is_experiment:  # of which all cells are full
             _draw_trials(axis, findings, index, kind, marker, label)
     bests = [encode(findings.choice_axis, best.choice.estimate) for best in level.bests]
-    for colour, thick in (("black", 4.2), ("white", 2.2)):
-        axis.plot(across, bests, color=colour, linewidth=thick, zorder=4)
+    axis.plot(
+        across,
+        bests,
+        color="white",
+        linewidth=2.2,
+        path_effects=[withStroke(linewidth=4.2, foreground="black")],
+        zorder=4,
+        label=f"best {findings.answer.choice}",
+    )
     axis.plot(
         across,
         bests,
@@ -97,7 +122,6 @@ def _draw_panel(
         markersize=6,
         zorder=5,
         clip_on=False,
-        label=f"best {findings.answer.choice}",
     )
     return filled
 
