@@ -272,18 +272,23 @@ def test_the_legend_of_the_surface_has_no_marker_that_only_some_levels_have(find
 
 @pytest.mark.filterwarnings("error")
 def test_panels_of_many_levels_stand_in_rows_of_two():
-    levels = [make_level(Verdict.NONE, width) for width in (8, 16, 32, 64, 128)]
-    figure = draw_surface(make_findings(levels, by="width"), range(5), width=4.3, height=4.4)
+    # Some of these levels have no trials that diverged.
+    names = [f"{width} and a long name that needs more than a line" for width in range(7)]
+    levels = [make_level(Verdict.NONE, name) for name in names]
+    figure = draw_surface(make_findings(levels, by="width"), range(7), width=4.3, height=4.4)
     figure.draw_without_rendering()
     *panels, unused, _ = figure.axes
     assert not unused.get_visible()
     lefts = [panel.get_position().x0 for panel in panels]
     tops = [panel.get_position().y1 for panel in panels]
-    assert lefts[::2] == pytest.approx([lefts[0]] * 3)
+    assert lefts[::2] == pytest.approx([lefts[0]] * 4)
     assert lefts[0] < lefts[1]
     assert tops[0] == pytest.approx(tops[1])
     assert tops[1] > tops[2] > tops[4]
-    assert figure.get_size_inches().tolist() == pytest.approx([2 * 4.3 + 1.2, 3 * 4.4])
+    assert figure.get_size_inches().tolist() == pytest.approx([2 * 4.3 + 1.2, 4 * 4.4])
+    [legend] = figure.legends
+    labels = [text.get_text() for text in legend.get_texts()]
+    assert sorted(labels) == ["best ce_weight", "diverged", "pruned", "trial"]
 
 
 @pytest.mark.parametrize("name", ["best-mix", "surface"])

@@ -1,6 +1,7 @@
 """The picture under the answer: the expected objective over context and choice, and the trials."""
 
 import math
+import textwrap
 from collections.abc import Sequence
 
 from matplotlib.axes import Axes
@@ -32,6 +33,8 @@ _COLUMNS = 2
 _BAR_WIDTH = 1.2
 """Inches beside the panels: of the colours and what is written there."""
 _BAR_ASPECT = 20
+_LETTERS = 11
+"""So many letters of a title are written in a line for each inch of a panel."""
 _LEGEND_COLUMNS = 2
 """So many fit below one panel."""
 _MOST_VECTOR_DOTS = 1500
@@ -64,7 +67,8 @@ def draw_surface(
         for axis, index in zip(panels, levels, strict=True):
             filled = _draw_panel(axis, findings, index, heights[index], colours)
             scale_context(axis, findings, room=_find_room(findings, findings.context_axis))
-            axis.set_title(name_level(findings.answer.by, findings.answer.levels[index].level))
+            name = name_level(findings.answer.by, findings.answer.levels[index].level)
+            axis.set_title(textwrap.fill(name, int(_LETTERS * width)))
         scale_choice(panels[0], findings, room=_find_room(findings, findings.choice_axis))
         for axis in panels[::columns]:
             axis.set_ylabel(label_axis(findings.choice_axis))
@@ -72,10 +76,14 @@ def draw_surface(
             filled, ax=list(panels), pad=0.02, aspect=_BAR_ASPECT * rows, extend=colours.extend
         )
         _scale_bar(bar, findings, colours)
-        handles, labels = panels[0].get_legend_handles_labels()
+        handles = {
+            label: handle
+            for axis in panels
+            for handle, label in zip(*axis.get_legend_handles_labels(), strict=True)
+        }
         legend = figure.legend(
-            handles,
-            labels,
+            list(handles.values()),
+            list(handles),
             loc="outside lower left",
             ncols=_LEGEND_COLUMNS * columns,
             frameon=False,
@@ -167,8 +175,8 @@ def _draw_trials(
     axis: Axes, findings: Findings, index: int, kind: Kind, marker: str, label: str
 ) -> None:
     contexts, choices = findings.list_places(kind, index)
-    if not findings.trials.count(kind):
-        return
+    if not len(contexts):
+        return  # a line without points would reach to the figure's corner, and leave no room
     axis.plot(
         findings.context_axis.encode(contexts),
         findings.choice_axis.encode(choices),
