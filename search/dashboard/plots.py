@@ -91,7 +91,7 @@ def plot_surface(findings: Findings) -> Plot:
         }
         if column > 0:
             layout[f"yaxis{number}"] |= {"showticklabels": False, "title": {"text": ""}}
-        name = name_level(answer.by, level.level)
+        name = name_level(findings, level.level)
         layout["annotations"].append(_name_panel(name, sum(ends) / 2, top))
         place = {"xaxis": f"x{number}", "yaxis": f"y{number}"}
         panel = _make_panel(findings, index, heights[index], colours)
@@ -114,7 +114,7 @@ def _make_line(findings: Findings, index: int) -> dict[str, Any]:
     return {
         "type": "scatter",
         "mode": "lines+markers",
-        "name": name_level(answer.by, level.level),
+        "name": name_level(findings, level.level),
         "x": _move_aside(findings, index),
         "y": [_round(interval.estimate) for interval in intervals],
         "error_y": {"type": "data", "symmetric": False, **_make_bars(intervals), "thickness": 1},

@@ -7,7 +7,7 @@ import pytest
 from answers import make_findings, make_level
 
 from archloss.search.analysis.verdict import Verdict
-from archloss.search.report.answer.sentences import describe_more, say_answer
+from archloss.search.report.answer.sentences import describe_more, name_level, say_answer
 
 YES, NO, OPEN = Verdict.INTERACTION, Verdict.NONE, Verdict.UNDECIDED
 SMALL = (0.001, 0.0, 0.003)
@@ -198,6 +198,23 @@ def test_another_by_is_named_by_its_values():
         "Yes: the best ce_weight depends on depth with activation relu; with activation tanh it "
         "seems to move, but too little to matter."
     )
+
+
+@pytest.mark.parametrize(
+    ("levels", "names"),
+    [
+        ((0, 1), ["plain networks", "residual networks"]),
+        ((0, 1, 2), ["residual 0", "residual 1", "residual 2"]),
+        (("none", "add"), ["residual none", "residual add"]),
+    ],
+)
+def test_residual_networks_are_called_so_where_there_are_no_others(levels, names):
+    made = [make_level(NO, level, cost=SMALL) for level in levels]
+    findings = make_findings(made, by="residual")
+    assert [name_level(findings, level) for level in levels] == names
+    left_out = make_findings(made, by="residual", left_out=(5,))
+    assert name_level(left_out, levels[0]) == f"residual {levels[0]}"
+    assert say_answer(left_out)[1].startswith(f"With residual {levels[0]}")
 
 
 def test_of_many_levels_the_one_that_may_cost_most_is_told():

@@ -78,7 +78,7 @@ def _make_table(findings: Findings, cells: Cells, index: int) -> CellTable:
 
     choices = findings.choice_axis.steps
     return CellTable(
-        name=name_level(findings.answer.by, findings.answer.levels[index].level),
+        name=name_level(findings, findings.answer.levels[index].level),
         choices=tuple(findings.format_choice(choice) for choice in choices),
         rows=tuple(
             CellRow(

@@ -66,7 +66,7 @@ def make_document(findings: Findings) -> dict[str, object]:
 def _level_to_json(findings: Findings, level: LevelAnswer) -> dict[str, object]:
     return {
         "level": level.level,
-        "name": name_level(findings.answer.by, level.level),
+        "name": name_level(findings, level.level),
         "verdict": level.verdict.name.lower(),
         "cost": asdict(level.cost),
         "common": round_number(level.common),

@@ -65,7 +65,7 @@ def _make_table(findings: Findings, index: int) -> LevelTable:
         for best, extra in zip(level.bests, find_extra(findings, level), strict=True)
     )
     return LevelTable(
-        name=name_level(answer.by, level.level),
+        name=name_level(findings, level.level),
         verdict=say_verdict_of(findings, level),
         facts=(
             (

@@ -120,7 +120,7 @@ def _draw_level(axis: Axes, findings: Findings, index: int) -> None:
         linewidth=2.0,
         marker=look.marker,
         markersize=6,
-        label=name_level(answer.by, level.level),
+        label=name_level(findings, level.level),
         zorder=3,
     )
     whole = encode(findings.choice_axis, answer.choices[-1]) - encode(

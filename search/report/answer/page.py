@@ -80,7 +80,7 @@ def describe_best(findings: Findings) -> str:
     """Return in words what the picture of the best choice shows."""
     answer = findings.answer
     levels = [
-        f"{name_level(answer.by, level.level)}: "
+        f"{name_level(findings, level.level)}: "
         + ", ".join(
             f"{findings.format_choice(best.choice.estimate)} at "
             f"{findings.format_context(best.context)}"
@@ -103,7 +103,7 @@ def _draw_surfaces(findings: Findings) -> Sequence[Markup]:
             draw_surface(findings, [index], **_PANEL),
             name=f"surface-{index}",
             description=f"Expected {findings.measure.label} over {answer.context} and "
-            f"{answer.choice}, {name_level(answer.by, level.level)}; the table has its numbers.",
+            f"{answer.choice}, {name_level(findings, level.level)}; the table has its numbers.",
         )
         for index, level in enumerate(answer.levels)
     ]

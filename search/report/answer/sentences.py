@@ -27,29 +27,42 @@ def say_answer(findings: Findings) -> tuple[str, str]:
     return _say_verdict(findings), _say_numbers(findings)
 
 
-def name_level(by: str | None, level: Value | None) -> str:
-    """Return what a level is called; "all trials" where there is no `by`.
-
-    >>> [name_level("residual", True), name_level("activation", "relu"), name_level(None, None)]
-    ['residual networks', 'activation relu', 'all trials']
-    """
-    if by is None or level is None:
-        return "all trials"
-    if by == "residual" and level in (False, True):
-        return "residual networks" if level else "plain networks"
-    return f"{by} {format_setting(level)}"
+def name_level(findings: Findings, level: Value | None) -> str:
+    """Return what a level of the answer is called; "all trials" where there is no `by`."""
+    return _name(findings.answer.by, level, _list_levels(findings))
 
 
-def place_level(by: str | None, level: Value | None) -> str:
-    """Return where something is so, as it stands in a sentence.
+def place_level(
+    by: str | None, level: Value | None, levels: Sequence[Value | None] = (False, True)
+) -> str:
+    """Return where something is so, as it stands in a sentence; `levels` are all that there are.
 
     >>> [place_level("residual", False), place_level("activation", "relu"), place_level(None, None)]
     ['in plain networks', 'with activation relu', '']
     """
     if by is None:
         return ""
-    name = name_level(by, level)
+    name = _name(by, level, levels)
     return f"in {name}" if name.endswith(" networks") else f"with {name}"
+
+
+def _name(by: str | None, level: Value | None, levels: Sequence[Value | None]) -> str:
+    """Return what one of these levels is called.
+
+    >>> [_name("residual", level, levels) for level, levels in ((True, (False, True)), (1, (1, 2)))]
+    ['residual networks', 'residual 1']
+    """
+    if by is None or level is None:
+        return "all trials"
+    if by == "residual" and set(levels) <= {False, True}:
+        return "residual networks" if level else "plain networks"
+    return f"{by} {format_setting(level)}"
+
+
+def _list_levels(findings: Findings) -> list[Value | None]:
+    """Return all levels, also those that were left out."""
+    answer = findings.answer
+    return [*(level.level for level in answer.levels), *answer.left_out]
 
 
 def say_verdict_of(findings: Findings, level: LevelAnswer) -> str:
@@ -124,7 +137,11 @@ def _say_group(findings: Findings, where: str, *, moves: bool) -> str:
 
 def _list(findings: Findings, levels: Sequence[Value | None]) -> str:
     """Return " in plain networks", or " with activation relu and with activation tanh"."""
-    return " " + " and ".join(place_level(findings.answer.by, level) for level in levels)
+    return " " + " and ".join(_place(findings, level) for level in levels)
+
+
+def _place(findings: Findings, level: Value | None) -> str:
+    return place_level(findings.answer.by, level, _list_levels(findings))
 
 
 def _list_everywhere(findings: Findings) -> str:
@@ -149,7 +166,7 @@ def _say_numbers(findings: Findings) -> str:
     # What the verdict is about comes first.
     told = sorted(told, key=lambda level: level.verdict is not answer.verdict)
     clauses = [
-        f"{place_level(answer.by, level.level)}{worst} {_say_level(findings, level)}".strip()
+        f"{_place(findings, level.level)}{worst} {_say_level(findings, level)}".strip()
         for level in told
     ]
     if answer.verdict is Verdict.UNDECIDED and answer.more_trials is not None:

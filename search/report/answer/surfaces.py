@@ -67,7 +67,7 @@ def draw_surface(
         for axis, index in zip(panels, levels, strict=True):
             filled = _draw_panel(axis, findings, index, heights[index], colours)
             scale_context(axis, findings, room=_find_room(findings, findings.context_axis))
-            name = name_level(findings.answer.by, findings.answer.levels[index].level)
+            name = name_level(findings, findings.answer.levels[index].level)
             axis.set_title(textwrap.fill(name, int(_LETTERS * width)))
         scale_choice(panels[0], findings, room=_find_room(findings, findings.choice_axis))
         for axis in panels[::columns]:

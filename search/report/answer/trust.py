@@ -109,4 +109,4 @@ def name_stratum(findings: Findings, stratum: StratumSpread) -> str:
     contexts = f"{answer.context} {low}" if low == high else f"{answer.context} {low} to {high}"
     if stratum.level is None:
         return contexts
-    return f"{name_level(answer.by, stratum.level)}, {contexts}"
+    return f"{name_level(findings, stratum.level)}, {contexts}"
