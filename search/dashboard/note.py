@@ -3,6 +3,7 @@
 import shlex
 
 import archloss
+from archloss.search.report.answer.caveats import list_remarks
 from archloss.search.report.answer.escaping import escape
 from archloss.search.report.answer.evidence import make_tables
 from archloss.search.report.answer.findings import Findings
@@ -24,7 +25,7 @@ def make_note(findings: Findings) -> str:
     lines = [f"**{escape(verdict)}** {escape(numbers)}"]
     for table in make_tables(findings):
         lines += make_level(table, between=_BETWEEN)
-    remarks = [*findings.source.notes, *answer.caveats]
+    remarks = list_remarks(findings)
     if remarks:
         lines += ["### Caveats", "\n".join(f"- {escape(remark)}" for remark in remarks)]
     lines += [

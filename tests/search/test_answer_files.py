@@ -1,5 +1,6 @@
 """The files of a report: JSON, Markdown, pictures, and a page that needs nothing else."""
 
+import io
 import json
 import math
 import re
@@ -9,17 +10,22 @@ from html.parser import HTMLParser
 import pytest
 from answers import CHOICES, CONTEXTS, make_findings, make_level
 from matplotlib.image import imread
+from rich.console import Console
 
 from archloss.search.analysis.axes import Numeric
 from archloss.search.analysis.verdict import Interval, Verdict
+from archloss.search.dashboard.note import make_note
 from archloss.search.report import REPORT_FILES
 from archloss.search.report.answer import writing
+from archloss.search.report.answer.captions import make_captions
+from archloss.search.report.answer.caveats import list_caveats
 from archloss.search.report.answer.document import make_document
 from archloss.search.report.answer.evidence import make_tables
 from archloss.search.report.answer.figures import PAPER, choose_look, draw_best
 from archloss.search.report.answer.markdown import make_markdown
 from archloss.search.report.answer.page import make_page
 from archloss.search.report.answer.surfaces import draw_surface
+from archloss.search.report.answer.terminal import print_answer
 from archloss.search.report.answer.ticks import list_ticks
 from archloss.search.report.answer.writing import ReportError, write_report
 
@@ -209,6 +215,48 @@ def test_the_page_says_the_answer_before_anything_else(folder, findings):
     assert "Mind the <gap>." in words
     for said in ("archloss report digits", "0123abcd", "40 completed, 10 diverged, 10 pruned"):
         assert said in words
+
+
+@pytest.mark.parametrize(
+    ("kind", "said"),
+    [
+        ("study", '"archloss confirm digits" puts the question to an experiment'),
+        ("table", "An experiment that is designed for the question is the way to be sure."),
+        ("experiment", None),
+    ],
+)
+def test_caveats_are_the_same_wherever_the_answer_is_read(findings, kind, said):
+    source = replace(findings.source, kind=kind)
+    known = list_caveats(replace(findings, source=source))
+    assert known[0] == "Mind the <gap>."
+    assert len(known) == (1 if said is None else 2)
+    if said is None:
+        return
+    assert said in known[1]
+    told = replace(findings, source=source)
+    console = Console(file=io.StringIO(), width=500)
+    print_answer(console, told, [])
+    assert make_document(told)["caveats"] == known
+    for text in (
+        " ".join(Page(make_page(told)).words),
+        make_markdown(told),
+        make_note(told),
+        console.file.getvalue(),
+    ):
+        assert said in text
+
+
+def test_captions_say_which_axes_are_no_scales(findings):
+    context, choice, by = findings.trials.axes
+    uneven = replace(choice, steps=(0.0, 0.05, 0.2, 1.0))
+    trials = replace(findings.trials, axes=(context, uneven, by))
+    captions = make_captions(replace(findings, trials=trials))
+    said = " Values of ce_weight that were tried are drawn equally far apart."
+    assert captions.best.endswith(said)
+    assert captions.surface.endswith(said)
+    even = replace(choice, steps=(0.0, 0.5, 1.0))
+    trials = replace(findings.trials, axes=(context, even, by))
+    assert "equally" not in make_captions(replace(findings, trials=trials)).surface
 
 
 def test_names_are_escaped_in_the_page():

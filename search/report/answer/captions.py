@@ -2,6 +2,8 @@
 
 from dataclasses import dataclass
 
+import numpy as np
+
 from archloss.search.report.answer.cells import find_cells
 from archloss.search.report.answer.findings import Findings
 
@@ -14,8 +16,9 @@ _ORDERS = ("two", "three", "four")
 
 @dataclass(frozen=True, kw_only=True)
 class Captions:
-    """A caption for the surface, for the cells if there are any, and each part of the evidence."""
+    """Captions of the best choices, the surface, the cells if any, and the evidence's parts."""
 
+    best: str
     surface: str
     cells: str
     importance: str
@@ -31,7 +34,12 @@ def make_captions(findings: Findings) -> Captions:
     scale = f"the logarithm of the {label}" if importance and importance.logarithmic else label
     explained = "" if importance is None else _say_explained(findings)
     return Captions(
-        surface=_say_surface(findings),
+        best=(
+            f"Where the expected {label} is lowest when everything else is tuned. Bars and bands "
+            f"are 95% intervals; a marker is hollow where nearly every {answer.choice} may be the "
+            f"best.{_say_steps(findings)}"
+        ),
+        surface=f"{_say_surface(findings)}{_say_steps(findings)}",
         cells=_say_cells(findings),
         importance=(
             "How much of the surface's variance over the whole search each axis makes alone, and "
@@ -65,6 +73,18 @@ def _say_surface(findings: Findings) -> str:
         f"Expected {label} {at}, everything else tuned; dark is good. The line is the best "
         f"{answer.choice}, and dots are where trials were: far from them the surface is a guess."
     )
+
+
+def _say_steps(findings: Findings) -> str:
+    """Say which axes of the pictures are no scales, if any."""
+    names = [
+        axis.name
+        for axis in (findings.context_axis, findings.choice_axis)
+        if len(axis.steps) > 2 and not np.allclose(np.diff(axis.steps, 2), 0)
+    ]
+    if not names:
+        return ""
+    return f" Values of {' and '.join(names)} that were tried are drawn equally far apart."
 
 
 def _say_cells(findings: Findings) -> str:

@@ -3,6 +3,7 @@
 import archloss
 from archloss.search.report.answer.below_markdown import make_below
 from archloss.search.report.answer.captions import make_captions
+from archloss.search.report.answer.caveats import list_remarks
 from archloss.search.report.answer.cells import make_cell_tables
 from archloss.search.report.answer.escaping import escape
 from archloss.search.report.answer.evidence import LevelTable, make_tables
@@ -19,6 +20,7 @@ def make_markdown(findings: Findings) -> str:
         f"# {escape(findings.source.name)}",
         f"**{escape(verdict)}** {escape(numbers)}",
         f"![Best {escape(answer.choice)} over {escape(answer.context)}](best-mix.png)",
+        escape(captions.best),
         f"![{escape(findings.measure.label)} over {escape(answer.context)} and "
         f"{escape(answer.choice)}](surface.png)",
         escape(captions.surface),
@@ -30,7 +32,7 @@ def make_markdown(findings: Findings) -> str:
     for table in make_tables(findings):
         lines += make_level(table)
     lines += make_below(findings)
-    remarks = [*findings.source.notes, *answer.caveats, *findings.evidence.remarks]
+    remarks = list_remarks(findings)
     if remarks:
         lines += ["## Caveats", "\n".join(f"- {escape(remark)}" for remark in remarks)]
     lines += [

@@ -11,6 +11,7 @@ from matplotlib.figure import Figure
 import archloss
 from archloss.search.analysis.verdict import Verdict
 from archloss.search.report.answer.captions import make_captions
+from archloss.search.report.answer.caveats import list_remarks
 from archloss.search.report.answer.cells import make_cell_tables
 from archloss.search.report.answer.evidence import make_tables
 from archloss.search.report.answer.figures import draw_best
@@ -70,7 +71,7 @@ def make_page(findings: Findings) -> str:
         curves=_draw(draw_page_curves(findings)),
         trust=list_trust(findings),
         captions=make_captions(findings),
-        remarks=[*findings.source.notes, *findings.answer.caveats, *evidence.remarks],
+        remarks=list_remarks(findings),
         origin=list_origin(findings),
         version=archloss.__version__,
     )
