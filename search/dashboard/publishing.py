@@ -29,7 +29,7 @@ PLOTS = ("archloss-best-mix", "archloss-surface")
 """The ids of the plots; one with a colon would break the dashboard's page."""
 _PLOT_KEY = "dashboard:plot_data:{}:0"
 _OURS = "dashboard:"
-_FORMAT = 1
+_FORMAT = 2
 
 
 def publish(database: "Database", record: "StudyRecord") -> str | None:

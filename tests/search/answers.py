@@ -15,7 +15,13 @@ CHOICES = tuple(float(choice) for choice in np.linspace(0, 1, 11))
 
 
 def make_level(
-    verdict, level=None, *, bests=(0.2, 0.2, 0.4, 0.6, 0.8, 0.8), cost=(0.02, 0.01, 0.03), sure=True
+    verdict,
+    level=None,
+    *,
+    bests=(0.2, 0.2, 0.4, 0.6, 0.8, 0.8),
+    cost=(0.02, 0.01, 0.03),
+    sure=True,
+    contexts=CONTEXTS,
 ):
     """Make a level whose best choices are those; if `sure`, their change is clear of 0."""
     change = bests[-1] - bests[0]
@@ -29,7 +35,7 @@ def make_level(
                 choice=Interval(estimate=best, low=max(best - 0.1, 0), high=min(best + 0.1, 1)),
                 objective=Interval(estimate=0.04, low=0.035, high=0.047),
             )
-            for context, best in zip(CONTEXTS, bests, strict=True)
+            for context, best in zip(contexts, bests, strict=True)
         ),
         change=Interval(estimate=change, low=change - spread, high=change + spread),
         cost=Interval(estimate=cost[0], low=cost[1], high=cost[2]),

@@ -1,5 +1,6 @@
 """The files of a report: JSON, Markdown, pictures, and a page that needs nothing else."""
 
+import io
 import json
 import math
 import re
@@ -9,17 +10,22 @@ from html.parser import HTMLParser
 import pytest
 from answers import CHOICES, CONTEXTS, make_findings, make_level
 from matplotlib.image import imread
+from rich.console import Console
 
 from archloss.search.analysis.axes import Numeric
 from archloss.search.analysis.verdict import Interval, Verdict
+from archloss.search.dashboard.note import make_note
 from archloss.search.report import REPORT_FILES
 from archloss.search.report.answer import writing
+from archloss.search.report.answer.captions import make_captions
+from archloss.search.report.answer.caveats import list_caveats
 from archloss.search.report.answer.document import make_document
 from archloss.search.report.answer.evidence import make_tables
-from archloss.search.report.answer.figures import PAPER, draw_best
+from archloss.search.report.answer.figures import PAPER, choose_look, draw_best
 from archloss.search.report.answer.markdown import make_markdown
 from archloss.search.report.answer.page import make_page
 from archloss.search.report.answer.surfaces import draw_surface
+from archloss.search.report.answer.terminal import print_answer
 from archloss.search.report.answer.ticks import list_ticks
 from archloss.search.report.answer.writing import ReportError, write_report
 
@@ -136,6 +142,22 @@ def test_tables_say_what_is_known_of_each_context(findings):
     )
 
 
+def test_a_level_may_be_known_at_fewer_contexts_than_others(tmp_path):
+    few = make_level(Verdict.NONE, True, bests=(0.4, 0.6, 0.8), contexts=CONTEXTS[1:4])
+    findings = make_findings([make_level(Verdict.INTERACTION, False), few], by="residual")
+    plain, residual = make_tables(findings)
+    assert "Change of the best ce_weight, depth 1 to 32" in dict(plain.facts)
+    assert "Change of the best ce_weight, depth 2 to 8" in dict(residual.facts)
+    assert [row.context for row in residual.rows] == ["2", "4", "8"]
+    plain, residual = make_document(findings)["levels"]
+    assert plain["contexts"] == list(CONTEXTS)
+    assert residual["contexts"] == list(CONTEXTS[1:4])
+    assert len(residual["profile"]["mean"]) == 3
+    panel = draw_surface(findings, [1], width=4, height=3).axes[0]
+    assert len(panel.lines[-1].get_xdata()) == 3
+    assert (tmp_path / "report.html") in write_report(findings, tmp_path)
+
+
 def test_markdown_has_the_answer_first_and_escapes_names(findings):
     text = make_markdown(findings)
     assert text.splitlines()[2].startswith("**Yes: the best ce\\_weight depends on depth in plain")
@@ -195,6 +217,48 @@ def test_the_page_says_the_answer_before_anything_else(folder, findings):
         assert said in words
 
 
+@pytest.mark.parametrize(
+    ("kind", "said"),
+    [
+        ("study", '"archloss confirm digits" puts the question to an experiment'),
+        ("table", "An experiment that is designed for the question is the way to be sure."),
+        ("experiment", None),
+    ],
+)
+def test_caveats_are_the_same_wherever_the_answer_is_read(findings, kind, said):
+    source = replace(findings.source, kind=kind)
+    known = list_caveats(replace(findings, source=source))
+    assert known[0] == "Mind the <gap>."
+    assert len(known) == (1 if said is None else 2)
+    if said is None:
+        return
+    assert said in known[1]
+    told = replace(findings, source=source)
+    console = Console(file=io.StringIO(), width=500)
+    print_answer(console, told, [])
+    assert make_document(told)["caveats"] == known
+    for text in (
+        " ".join(Page(make_page(told)).words),
+        make_markdown(told),
+        make_note(told),
+        console.file.getvalue(),
+    ):
+        assert said in text
+
+
+def test_captions_say_which_axes_are_no_scales(findings):
+    context, choice, by = findings.trials.axes
+    uneven = replace(choice, steps=(0.0, 0.05, 0.2, 1.0))
+    trials = replace(findings.trials, axes=(context, uneven, by))
+    captions = make_captions(replace(findings, trials=trials))
+    said = " Values of ce_weight that were tried are drawn equally far apart."
+    assert captions.best.endswith(said)
+    assert captions.surface.endswith(said)
+    even = replace(choice, steps=(0.0, 0.5, 1.0))
+    trials = replace(findings.trials, axes=(context, even, by))
+    assert "equally" not in make_captions(replace(findings, trials=trials)).surface
+
+
 def test_names_are_escaped_in_the_page():
     levels = [make_level(Verdict.INTERACTION, HOSTILE), make_level(Verdict.NONE, "</svg>")]
     text = make_page(make_findings(levels, by="<i>", name="<b>", choice=HOSTILE))
@@ -224,11 +288,55 @@ def test_a_best_choice_that_may_be_anything_is_drawn_hollow():
     assert hollow[0].get_ydata() == [0.2]
 
 
+def test_many_levels_look_different_and_keep_their_room():
+    levels = [make_level(Verdict.NONE, width) for width in (4, 8, 16, 32, 64, 128, 256)]
+    few, many = make_findings(levels[:2], by="width"), make_findings(levels, by="width")
+    looks = {
+        (look.hue, look.line, look.marker) for look in (choose_look(many, i) for i in range(7))
+    }
+    assert len(looks) == 7
+    heights = []
+    for findings in (few, many):
+        figure = draw_best(findings, width=4.2, height=3.4)
+        figure.draw_without_rendering()
+        heights.append(figure.axes[0].get_position().height * figure.get_size_inches()[1])
+    assert heights[1] == pytest.approx(heights[0], abs=0.1)
+
+
 def test_the_legend_of_the_surface_can_be_seen_on_paper(findings):
-    [legend] = draw_surface(findings, [0], width=4.2, height=3.4).legends
+    [legend] = draw_surface(findings, [0], width=3.0, height=3.4).legends
     edges = {line.get_markeredgecolor() for line in legend.get_lines()}
     assert len(legend.get_lines()) == 4
     assert "white" not in edges
+
+
+def test_the_legend_of_the_surface_has_no_marker_that_only_some_levels_have(findings):
+    figure = draw_surface(findings, [0, 1], width=4.3, height=4.4)
+    [legend] = figure.legends
+    names = [text.get_text() for text in legend.get_texts()]
+    best = legend.get_lines()[names.index("best ce_weight")]
+    assert (best.get_linestyle(), best.get_marker()) == ("-", "None")
+
+
+@pytest.mark.filterwarnings("error")
+def test_panels_of_many_levels_stand_in_rows_of_two():
+    # Some of these levels have no trials that diverged.
+    names = [f"{width} and a long name that needs more than a line" for width in range(7)]
+    levels = [make_level(Verdict.NONE, name) for name in names]
+    figure = draw_surface(make_findings(levels, by="width"), range(7), width=4.3, height=4.4)
+    figure.draw_without_rendering()
+    *panels, unused, _ = figure.axes
+    assert not unused.get_visible()
+    lefts = [panel.get_position().x0 for panel in panels]
+    tops = [panel.get_position().y1 for panel in panels]
+    assert lefts[::2] == pytest.approx([lefts[0]] * 4)
+    assert lefts[0] < lefts[1]
+    assert tops[0] == pytest.approx(tops[1])
+    assert tops[1] > tops[2] > tops[4]
+    assert figure.get_size_inches().tolist() == pytest.approx([2 * 4.3 + 1.2, 4 * 4.4])
+    [legend] = figure.legends
+    labels = [text.get_text() for text in legend.get_texts()]
+    assert sorted(labels) == ["best ce_weight", "diverged", "pruned", "trial"]
 
 
 @pytest.mark.parametrize("name", ["best-mix", "surface"])

@@ -7,7 +7,7 @@ import pytest
 from answers import make_findings, make_level
 
 from archloss.search.analysis.verdict import Verdict
-from archloss.search.report.answer.sentences import describe_more, say_answer
+from archloss.search.report.answer.sentences import describe_more, name_level, say_answer
 
 YES, NO, OPEN = Verdict.INTERACTION, Verdict.NONE, Verdict.UNDECIDED
 SMALL = (0.001, 0.0, 0.003)
@@ -135,6 +135,56 @@ def test_residual_and_plain_networks_are_told_apart(plain, residual, said):
     assert "residual networks" in numbers
 
 
+@pytest.mark.parametrize(
+    ("plain", "residual", "said"),
+    [
+        (
+            (YES, True),
+            (NO, True),
+            "Yes: the best ce_weight depends on depth in plain networks; in residual networks it "
+            "seems to move, but too little to matter.",
+        ),
+        (
+            (OPEN, False),
+            (NO, True),
+            "It cannot be told yet whether the best ce_weight depends on depth enough to matter in "
+            "plain networks; in residual networks it seems to move, but too little to matter.",
+        ),
+        (
+            (NO, False),
+            (NO, True),
+            "No: the best ce_weight seems to move with depth, but too little to matter in residual "
+            "networks; in plain networks, if at all, too little to matter.",
+        ),
+        (
+            (NO, True),
+            (NO, True),
+            "No: the best ce_weight seems to move with depth, but too little to matter, in plain "
+            "networks and in residual networks alike.",
+        ),
+        (
+            (OPEN, True),
+            (YES, True),
+            "Yes: the best ce_weight depends on depth in residual networks; in plain networks it "
+            "seems to move, but whether that matters cannot be told yet.",
+        ),
+        (
+            (OPEN, True),
+            (OPEN, False),
+            "It cannot be told yet whether the best ce_weight depends on depth enough to matter, "
+            "in plain networks and in residual networks alike.",
+        ),
+    ],
+    ids=str,
+)
+def test_no_sentence_denies_a_move_that_is_clear_of_nothing(plain, residual, said):
+    levels = [
+        make_level(verdict, level, cost=SMALL, sure=sure)
+        for (verdict, sure), level in ((plain, False), (residual, True))
+    ]
+    assert say(*levels, by="residual", more=100.0)[0] == said
+
+
 def test_what_decides_is_told_first():
     _, numbers = say(make_level(NO, False, cost=SMALL), make_level(YES, True), by="residual")
     assert numbers.startswith("In residual networks it moves from")
@@ -145,9 +195,26 @@ def test_another_by_is_named_by_its_values():
     levels = [make_level(YES, "relu"), make_level(NO, "tanh", cost=SMALL)]
     verdict, _ = say(*levels, by="activation")
     assert verdict == (
-        "Yes: the best ce_weight depends on depth with activation relu; with activation tanh, if "
-        "at all, too little to matter."
+        "Yes: the best ce_weight depends on depth with activation relu; with activation tanh it "
+        "seems to move, but too little to matter."
     )
+
+
+@pytest.mark.parametrize(
+    ("levels", "names"),
+    [
+        ((0, 1), ["plain networks", "residual networks"]),
+        ((0, 1, 2), ["residual 0", "residual 1", "residual 2"]),
+        (("none", "add"), ["residual none", "residual add"]),
+    ],
+)
+def test_residual_networks_are_called_so_where_there_are_no_others(levels, names):
+    made = [make_level(NO, level, cost=SMALL) for level in levels]
+    findings = make_findings(made, by="residual")
+    assert [name_level(findings, level) for level in levels] == names
+    left_out = make_findings(made, by="residual", left_out=(5,))
+    assert name_level(left_out, levels[0]) == f"residual {levels[0]}"
+    assert say_answer(left_out)[1].startswith(f"With residual {levels[0]}")
 
 
 def test_of_many_levels_the_one_that_may_cost_most_is_told():

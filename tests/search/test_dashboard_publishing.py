@@ -1,7 +1,9 @@
 """The answer on a study's page in the dashboard: what is written, when, and how much of it."""
 
 import json
+from dataclasses import replace
 
+import numpy as np
 import optuna
 import optuna_dashboard
 import pytest
@@ -13,11 +15,13 @@ from archloss.search.dashboard import publishing
 from archloss.search.dashboard.note import make_note
 from archloss.search.dashboard.plots import plot_best, plot_nothing, plot_surface
 from archloss.search.dashboard.publishing import PLOTS, PUBLISHED, compose, publish
+from archloss.search.report.answer.colours import choose_colours
+from archloss.search.report.answer.figures import DODGE
 from archloss.search.spec import Spec
 from archloss.storage.database import Database
 from archloss.workers.inline import InlineExecutor
 
-MOST_BYTES = 12_000
+MOST_BYTES = 13_000
 """Of a study, all told: each poll of each page reads those of all studies."""
 
 
@@ -127,7 +131,7 @@ def test_the_plots_hold_plain_numbers_and_few():
     best, surface = plot_best(findings), plot_surface(findings)
     plain, residual = best.data
     assert (plain["name"], residual["name"]) == ("plain networks", "residual networks")
-    assert plain["x"] == [1, 2, 4, 8, 16, 32]
+    assert plain["customdata"] == [1, 2, 4, 8, 16, 32]
     assert plain["y"] == [0.2, 0.2, 0.4, 0.6, 0.8, 0.8]
     assert plain["error_y"]["arrayminus"] == [0.1] * 6
     assert best.layout["xaxis"]["type"] == "log"
@@ -135,6 +139,51 @@ def test_the_plots_hold_plain_numbers_and_few():
     # In percent: 0.04 at the best choice.
     assert min(min(row) for row in surface.data[0]["z"]) == pytest.approx(4.0)
     assert surface.layout["xaxis2"]["domain"][1] == 1
+
+
+def test_intervals_of_levels_stand_apart_but_are_named_by_their_context():
+    plain, residual = plot_best(make_two_levels()).data
+    ratios = [right / left for left, right in zip(plain["x"], residual["x"], strict=True)]
+    assert ratios == pytest.approx([32**DODGE] * 6, rel=1e-3)
+    assert plain["customdata"] == residual["customdata"] == [1, 2, 4, 8, 16, 32]
+    assert "depth %{customdata}" in plain["hovertemplate"]
+
+
+@pytest.mark.parametrize("worst", [0.15, 5.0])
+def test_colours_change_where_those_of_the_report_do_and_end_as_they_do(worst):
+    level = make_level(Verdict.NONE)
+    profile = level.profile.copy()
+    profile[-1, -1] = worst
+    findings = make_findings([replace(level, profile=profile)])
+    colours = choose_colours(findings)
+    contour = plot_surface(findings).data[0]
+    assert contour["colorbar"]["ticktext"] == [text for _, text in colours.ticks]
+    assert contour["colorbar"]["ticktext"][-1].startswith("\N{GREATER-THAN OR EQUAL TO} ")
+    ends = 100 * np.array([colours.bands[0], colours.bands[-1]])
+    found = [contour["zmin"], contour["zmax"]]
+    assert colours.log is (worst == 5.0)
+    assert found == pytest.approx(list(np.log10(ends) if colours.log else ends), abs=1e-3)
+    assert contour["contours"]["size"] == pytest.approx((found[1] - found[0]) / 11, rel=1e-3)
+    shown = contour["text"] if colours.log else contour["z"]
+    assert max(map(max, shown)) == pytest.approx(100 * worst)
+
+
+def test_many_levels_are_laid_out_in_rows_of_two():
+    levels = [make_level(Verdict.NONE, width) for width in (8, 16, 32, 64, 128)]
+    layout = plot_surface(make_findings(levels, by="width")).layout
+    across = [layout[f"xaxis{number}"]["domain"] for number in ("", 2, 3, 4, 5)]
+    up = [layout[f"yaxis{number}"]["domain"] for number in ("", 2, 3, 4, 5)]
+    assert across[0] == across[2] == across[4] != across[1]
+    assert up[0] == up[1] != up[2] == up[3]
+    assert up[0][0] > up[2][1] > up[2][0] > up[4][1] > up[4][0] == 0
+
+
+def test_a_level_is_plotted_at_the_contexts_where_it_is_known():
+    few = make_level(Verdict.NONE, True, bests=(0.4, 0.6, 0.8), contexts=(2.0, 4.0, 8.0))
+    findings = make_findings([make_level(Verdict.NONE, False), few], by="residual")
+    contour, best = plot_surface(findings).data[2:]
+    assert contour["x"] == best["x"] == [2, 4, 8]
+    assert {len(row) for row in contour["z"]} == {3}
 
 
 def test_the_note_says_the_answer_and_its_caveats():
@@ -145,7 +194,9 @@ def test_the_note_says_the_answer_and_its_caveats():
     assert note.startswith("**It cannot be told yet")
     assert "about 200 more trials" in note
     assert "- It goes on.\n- Be careful." in note
-    assert "| depth | best ce\\_weight |" in note
+    assert "| depth | \N{EM SPACE}best ce\\_weight |" in note
+    assert "| 1 | \N{EM SPACE}0.20 (0.10 to 0.30) | \N{EM SPACE}4.00%" in note
+    assert "its order may differ from the report's" in note
 
 
 def launch_small(folder, observer):

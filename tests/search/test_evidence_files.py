@@ -14,6 +14,7 @@ from evidences import (
     make_evidence,
     make_importance,
     make_selection,
+    make_share,
     make_spread,
 )
 from matplotlib.image import imread
@@ -152,7 +153,7 @@ def test_markdown_has_tables_and_pictures(findings):
         2:
     ] == list(SECTIONS)
     assert "| other\\_1 | 50.0% | 45.0 to 60.0 |" in text
-    assert "| 6 | 1 | 32 | no | 4.00% | 1,000 | 2,000 |" in text
+    assert "| 6 | 1,000 | 2,000 | 4.00% | 1 | 32 | no |" in text
     for name in re.findall(r"\]\((.+?)\)", text):
         assert name in REPORT_FILES
 
@@ -243,8 +244,9 @@ def test_spread_says_which_of_the_two_it_is(findings):
 def test_luck_is_said_where_there_is_some(findings):
     assert say_selection(findings, make_selection()) == (
         "The best trial, 4, reached 2.00% in validation and 3.00% on the test split, where a "
-        "typical trial is 0.13 points lower. The surface expects 2.60% (2.40 to 2.90) of its "
-        "design: about 0.60 points (0.40 to 0.90) are the luck of being the best of 150 trials."
+        "typical trial is 0.13 points lower than in validation. The surface expects 2.60% (2.40 to "
+        "2.90) of its design: about 0.60 points (0.40 to 0.90) are the luck of being the best of "
+        "150 trials."
     )
     alone = make_selection((0.001, -0.002, 0.003), number=None, test=None, shift=None)
     assert say_selection(findings, alone) == (
@@ -301,6 +303,26 @@ def test_each_axis_has_a_panel_with_its_own_ticks(findings):
     assert ticks["activation"] == ["relu", "gelu"]
     assert ticks["residual"] == ["no", "yes"]
     assert ticks["depth"] == ["1", "2", "4", "8", "16", "32"]
+
+
+def test_long_terms_are_wrapped_so_that_their_bars_have_room(findings):
+    long = make_share("depth", "ce_weight", "learning_rate", "residual", share=0.6)
+    importance = make_importance(findings.trials.axes[:2])
+    importance = replace(importance, terms=(long, *importance.terms[1:]))
+    figure = draw_importance(findings, importance, width=4.2)
+    figure.draw_without_rendering()
+    [axis] = figure.axes
+    lines = [label.get_text() for label in axis.get_yticklabels()]
+    times = "\N{MULTIPLICATION SIGN}"
+    assert lines[-3:] == [
+        f"depth {times} ce_weight {times}",
+        f"learning_rate {times}",
+        "residual",
+    ]
+    assert axis.get_position().width > 0.5
+    low, high = axis.get_xlim()
+    assert 2 <= sum(low <= tick <= high for tick in axis.get_xticks()) <= 3
+    assert len({bar.get_y() for bar in axis.patches}) == len(axis.patches)
 
 
 def test_curves_and_shares_are_drawn_for_what_there_is(findings):

@@ -31,7 +31,7 @@ def make_below(findings: Findings) -> list[str]:
             escape(captions.dependence),
         ]
     if evidence.front is not None:
-        columns = ["trial", "depth", "width", "residual", label, "parameters", "FLOPs"]
+        columns = ["trial", "parameters", "FLOPs", label, "depth", "width", "residual"]
         rows = [astuple(row) for row in list_front(findings, evidence.front)]
         lines += [
             "### The best of each size",

@@ -2,6 +2,9 @@
 
 from dataclasses import dataclass
 
+import numpy as np
+
+from archloss.search.report.answer.cells import find_cells
 from archloss.search.report.answer.findings import Findings
 
 _LITTLE = 0.5
@@ -13,8 +16,11 @@ _ORDERS = ("two", "three", "four")
 
 @dataclass(frozen=True, kw_only=True)
 class Captions:
-    """A caption for each part of the evidence."""
+    """Captions of the best choices, the surface, the cells if any, and the evidence's parts."""
 
+    best: str
+    surface: str
+    cells: str
     importance: str
     dependence: str
     front: str
@@ -28,6 +34,13 @@ def make_captions(findings: Findings) -> Captions:
     scale = f"the logarithm of the {label}" if importance and importance.logarithmic else label
     explained = "" if importance is None else _say_explained(findings)
     return Captions(
+        best=(
+            f"Where the expected {label} is lowest when everything else is tuned. Bars and bands "
+            f"are 95% intervals; a marker is hollow where nearly every {answer.choice} may be the "
+            f"best.{_say_steps(findings)}"
+        ),
+        surface=f"{_say_surface(findings)}{_say_steps(findings)}",
+        cells=_say_cells(findings),
         importance=(
             "How much of the surface's variance over the whole search each axis makes alone, and "
             f"several make together, in {scale} of trials that do not diverge. Lines are 95% "
@@ -45,6 +58,44 @@ def make_captions(findings: Findings) -> Captions:
             "forward pass, two for each multiplication of a matrix product."
         ),
         curves=_say_curves(findings),
+    )
+
+
+def _say_surface(findings: Findings) -> str:
+    answer, label = findings.answer, findings.measure.label
+    at = f"at each {answer.context} and {answer.choice}"
+    if findings.source.kind == "experiment":
+        return (
+            f"The mean {label} {at} that was tried, dark being good: a tile is a cell of the "
+            f"tables below. The line is the best {answer.choice}."
+        )
+    return (
+        f"Expected {label} {at}, everything else tuned; dark is good. The line is the best "
+        f"{answer.choice}, and dots are where trials were: far from them the surface is a guess."
+    )
+
+
+def _say_steps(findings: Findings) -> str:
+    """Say which axes of the pictures are no scales, if any."""
+    names = [
+        axis.name
+        for axis in (findings.context_axis, findings.choice_axis)
+        if len(axis.steps) > 2 and not np.allclose(np.diff(axis.steps, 2), 0)
+    ]
+    if not names:
+        return ""
+    return f" Values of {' and '.join(names)} that were tried are drawn equally far apart."
+
+
+def _say_cells(findings: Findings) -> str:
+    cells, answer = find_cells(findings), findings.answer
+    if cells is None:
+        return ""
+    return (
+        f"The mean {findings.measure.label} of {cells.replicates} trainings, a row for each "
+        f"{answer.context} and a column for each {answer.choice}. The best {answer.choice} is the "
+        "one with the lowest expected error, for which what is noisy is pulled towards its "
+        "neighbours: it may be another than the one with the lowest mean."
     )
 
 

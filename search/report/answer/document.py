@@ -8,6 +8,7 @@ import archloss
 from archloss.search.analysis.answer import LevelAnswer
 from archloss.search.analysis.axes import Array
 from archloss.search.report.answer.below import make_evidence, round_number
+from archloss.search.report.answer.caveats import list_caveats
 from archloss.search.report.answer.evidence import find_extra
 from archloss.search.report.answer.findings import Findings
 from archloss.search.report.answer.sentences import name_level, say_answer
@@ -47,7 +48,7 @@ def make_document(findings: Findings) -> dict[str, object]:
         "contexts": [float(context) for context in answer.contexts],
         "choices": [round_number(choice) for choice in answer.choices],
         **make_evidence(findings),
-        "caveats": [*answer.caveats, *findings.evidence.remarks],
+        "caveats": list_caveats(findings),
         "notes": list(source.notes),
         "source": {
             "kind": source.kind,
@@ -66,11 +67,12 @@ def make_document(findings: Findings) -> dict[str, object]:
 def _level_to_json(findings: Findings, level: LevelAnswer) -> dict[str, object]:
     return {
         "level": level.level,
-        "name": name_level(findings.answer.by, level.level),
+        "name": name_level(findings, level.level),
         "verdict": level.verdict.name.lower(),
         "cost": asdict(level.cost),
         "common": round_number(level.common),
         "change": asdict(level.change),
+        "contexts": [float(best.context) for best in level.bests],
         "bests": [
             {
                 "context": float(best.context),

@@ -65,7 +65,7 @@ def _make_table(findings: Findings, index: int) -> LevelTable:
         for best, extra in zip(level.bests, find_extra(findings, level), strict=True)
     )
     return LevelTable(
-        name=name_level(answer.by, level.level),
+        name=name_level(findings, level.level),
         verdict=say_verdict_of(findings, level),
         facts=(
             (
@@ -77,8 +77,8 @@ def _make_table(findings: Findings, index: int) -> LevelTable:
             (f"That one {answer.choice}", common),
             (
                 f"Change of the best {answer.choice}, {answer.context} "
-                f"{findings.format_context(answer.contexts[0])} to "
-                f"{findings.format_context(answer.contexts[-1])}",
+                f"{findings.format_context(level.bests[0].context)} to "
+                f"{findings.format_context(level.bests[-1].context)}",
                 f"{_sign(findings, level.change.estimate)} "
                 f"({_sign(findings, level.change.low)} to {_sign(findings, level.change.high)})",
             ),

@@ -3,6 +3,7 @@
 It is drawn in places of the axes, from 0 to 1, so that ratios are equally far where they count.
 """
 
+import math
 from collections.abc import Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
@@ -25,8 +26,12 @@ _MARKERS = ("o", "s", "^", "D")
 _NOTES = {"ce_weight": "0: MSE, 1: cross-entropy", "depth": "hidden blocks"}
 _UNKNOWN = 0.9
 """A best choice is drawn hollow where its interval is so much of all choices."""
-_DODGE = 0.012
+DODGE = 0.012
 """How far levels stand apart from each other, so that their intervals do not hide each other."""
+
+
+_LEGEND_COLUMNS, _LEGEND_ROW = 2, 0.2
+"""A row's height in inches."""
 
 
 def use_style() -> AbstractContextManager[None]:
@@ -60,32 +65,46 @@ class Look:
 
 def choose_look(findings: Findings, index: int) -> Look:
     """Return how a level is drawn; the last, such as residual networks, gets the first look."""
-    place = (len(findings.answer.levels) - 1 - index) % len(HUES)
-    return Look(hue=HUES[place], line=_LINES[place], marker=_MARKERS[place])
+    hue, shape = choose_places(findings, index)
+    return Look(hue=HUES[hue], line=_LINES[shape], marker=_MARKERS[shape])
+
+
+def choose_places(findings: Findings, index: int) -> tuple[int, int]:
+    """Return the places of a level's hue, and of its line and marker, among those that there are.
+
+    When all hues are used up they come again with other lines.
+    """
+    turn, hue = divmod(len(findings.answer.levels) - 1 - index, len(HUES))
+    return hue, (hue + turn) % len(_LINES)
 
 
 def draw_best(findings: Findings, *, width: float, height: float) -> Figure:
-    """Return the picture of the best choice over the context, with its band; sizes in inches."""
+    """Return the picture of the best choice over the context, with its band; sizes in inches.
+
+    It is higher by further rows of its legend.
+    """
+    count = len(findings.answer.levels)
+    further = max(math.ceil(count / _LEGEND_COLUMNS) - 1, 0)
     with use_style():
-        figure = Figure(figsize=(width, height), layout="constrained")
+        figure = Figure(figsize=(width, height + _LEGEND_ROW * further), layout="constrained")
         FigureCanvasAgg(figure)
         axis = figure.subplots()
         axis.grid(color=GRID, linewidth=0.8)
         axis.set_axisbelow(True)
-        for index in range(len(findings.answer.levels)):
+        for index in range(count):
             _draw_level(axis, findings, index)
-        scale_context(axis, findings, room=0.03)
+        scale_context(axis, findings, room=0.03 + DODGE * max(count - 2, 0) / 2)
         scale_choice(axis, findings, room=0.03)
         axis.set_ylabel(f"best {label_axis(findings.choice_axis)}")
         axis.spines[["top", "right"]].set_visible(False)
-        figure.legend(loc="outside upper left", ncols=2, frameon=False)
+        figure.legend(loc="outside upper left", ncols=_LEGEND_COLUMNS, frameon=False)
         return figure
 
 
 def _draw_level(axis: Axes, findings: Findings, index: int) -> None:
     answer, look = findings.answer, choose_look(findings, index)
     level = answer.levels[index]
-    aside = _DODGE * (index - (len(answer.levels) - 1) / 2)
+    aside = DODGE * (index - (len(answer.levels) - 1) / 2)
     across = [encode(findings.context_axis, best.context) + aside for best in level.bests]
     lows, middles, highs = (
         [encode(findings.choice_axis, getattr(best.choice, end)) for best in level.bests]
@@ -101,7 +120,7 @@ def _draw_level(axis: Axes, findings: Findings, index: int) -> None:
         linewidth=2.0,
         marker=look.marker,
         markersize=6,
-        label=name_level(answer.by, level.level),
+        label=name_level(findings, level.level),
         zorder=3,
     )
     whole = encode(findings.choice_axis, answer.choices[-1]) - encode(

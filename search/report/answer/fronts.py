@@ -32,12 +32,12 @@ class FrontRow:
     """A trial on a front, each of its columns written out."""
 
     number: str
+    parameters: str
+    flops: str
+    value: str
     depth: str
     width: str
     residual: str
-    value: str
-    parameters: str
-    flops: str
 
 
 def list_front(findings: Findings, front: Front) -> list[FrontRow]:
@@ -45,12 +45,12 @@ def list_front(findings: Findings, front: Front) -> list[FrontRow]:
     return [
         FrontRow(
             number=str(trial.number),
+            parameters=f"{trial.size.parameters:,}",
+            flops=f"{trial.size.flops:,}",
+            value=findings.measure.format_value(trial.value),
             depth=str(trial.depth),
             width=str(trial.width),
             residual="yes" if trial.residual else "no",
-            value=findings.measure.format_value(trial.value),
-            parameters=f"{trial.size.parameters:,}",
-            flops=f"{trial.size.flops:,}",
         )
         for trial in front.list_best()
     ]

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 
+import numpy as np
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, MaxNLocator
@@ -20,6 +21,10 @@ _ORDERS = {
         (1, 2, 3, 4), HUES, ("one axis", "two axes", "three axes", "four axes"), strict=True
     )
 }
+_ROW, _LINE, _BAR, _AROUND = 0.28, 0.14, 0.18, 0.9
+"""Inches: of a term, of each further line of its name, of its bar, and above and below all."""
+_LETTERS = 5
+"""So many letters of a term are written in a line for each inch of the picture."""
 _TIMES = " \N{MULTIPLICATION SIGN} "
 
 
@@ -75,19 +80,22 @@ def draw_importance(findings: Findings, importance: Importance, *, width: float)
     """Return the picture of the largest shares, with their intervals; `width` in inches."""
     shown = [importance.terms[place] for place in choose_terms(findings, importance)][::-1]
     with use_style():
-        figure = Figure(figsize=(width, 0.9 + 0.28 * len(shown)), layout="constrained")
+        names = [_wrap(share, int(_LETTERS * width)) for share in shown]
+        heights = [_ROW + _LINE * (len(lines) - 1) for lines in names]
+        places = np.cumsum(heights) - np.array(heights) / 2
+        figure = Figure(figsize=(width, _AROUND + sum(heights)), layout="constrained")
         FigureCanvasAgg(figure)
         axis = figure.subplots()
         axis.grid(axis="x", color=GRID, linewidth=0.8)
         axis.set_axisbelow(True)
         told = set()
-        for place, share in enumerate(shown):
+        for place, share in zip(places.tolist(), shown, strict=True):
             order = len(share.axes)
             hue, label = _ORDERS[order]
             axis.barh(
                 place,
                 share.share.estimate,
-                height=0.62,
+                height=_BAR,
                 color=hue,
                 alpha=0.6,
                 label=None if order in told else label,
@@ -95,16 +103,41 @@ def draw_importance(findings: Findings, importance: Importance, *, width: float)
             told.add(order)
             axis.hlines(place, share.share.low, share.share.high, color=INK, linewidth=1.4)
             axis.plot(share.share.estimate, place, "o", color=INK, markersize=2.6, clip_on=False)
-        axis.set_yticks(range(len(shown)), [name_term(share) for share in shown])
+        # A tick for each line: lines of one label part from each other in a page's own font.
+        lines = [
+            (place + _LINE * ((len(name) - 1) / 2 - number), line)
+            for place, name in zip(places.tolist(), names, strict=True)
+            for number, line in enumerate(name)
+        ]
+        axis.set_yticks([place for place, _ in lines], [line for _, line in lines])
+        axis.set_ylim(0, sum(heights))
         axis.tick_params(axis="y", length=0)
         axis.set_xlim(left=0)
-        axis.xaxis.set_major_locator(MaxNLocator(5))
+        axis.xaxis.set_major_locator(MaxNLocator(3, steps=[1, 2, 2.5, 5, 10]))
         axis.xaxis.set_major_formatter(FuncFormatter(lambda share, _: f"{100 * share:g}%"))
         axis.set_xlabel("share of variance")
         axis.spines[["top", "right", "left"]].set_visible(False)
         handles, labels = axis.get_legend_handles_labels()
         figure.legend(handles[::-1], labels[::-1], loc="outside upper left", ncols=3, frameon=False)
         return figure
+
+
+def _wrap(share: Share, letters: int) -> list[str]:
+    """Return a term as the lines that it takes, each but the last ended by its sign.
+
+    >>> share = Share(axes=("depth", "ce_weight"), share=Interval(estimate=0.1, low=0.0, high=0.2))
+    >>> _wrap(share, 12) == ["depth \N{MULTIPLICATION SIGN}", "ce_weight"]
+    True
+    """
+    lines = [share.axes[0]]
+    for name in share.axes[1:]:
+        longer = f"{lines[-1]}{_TIMES}{name}"
+        if len(longer) > letters:
+            lines[-1] += _TIMES.rstrip()
+            lines.append(name)
+        else:
+            lines[-1] = longer
+    return lines
 
 
 def describe_importance(findings: Findings, importance: Importance) -> str:

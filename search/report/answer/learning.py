@@ -35,7 +35,7 @@ def draw_curves(
                 color=look.hue,
                 linestyle=look.line,
                 linewidth=2.0,
-                label=name_level(findings.answer.by, band.level),
+                label=name_level(findings, band.level),
             )
         if len(curves.best):
             axis.plot(
@@ -65,7 +65,7 @@ def describe_curves(findings: Findings, curves: LearningCurves) -> str:
     """Return in words what the picture shows."""
     measure = findings.measure
     told = [
-        f"{name_level(findings.answer.by, band.level)}: from "
+        f"{name_level(findings, band.level)}: from "
         f"{measure.format_value(float(band.median[0]))} in epoch 1 to "
         f"{measure.format_value(float(band.median[-1]))} in epoch {len(band.median)}"
         for band in curves.bands

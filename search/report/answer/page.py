@@ -11,6 +11,8 @@ from matplotlib.figure import Figure
 import archloss
 from archloss.search.analysis.verdict import Verdict
 from archloss.search.report.answer.captions import make_captions
+from archloss.search.report.answer.caveats import list_remarks
+from archloss.search.report.answer.cells import make_cell_tables
 from archloss.search.report.answer.evidence import make_tables
 from archloss.search.report.answer.figures import draw_best
 from archloss.search.report.answer.findings import Findings
@@ -32,6 +34,8 @@ from archloss.search.report.answer.vector import make_inline
 _TEMPLATES = Path(__file__).parent
 _WIDTH, _HEIGHT = 4.2, 3.4
 """Inches: small enough that the text of a figure can be read on a telephone."""
+_PANEL = {"width": 3.0, "height": 3.4}
+"""Without its bar of colours."""
 _SHORT = {Verdict.INTERACTION: "Yes", Verdict.NONE: "No", Verdict.UNDECIDED: "Not yet known"}
 
 
@@ -56,6 +60,7 @@ def make_page(findings: Findings) -> str:
         numbers=numbers,
         best=_draw_best(findings),
         surfaces=_draw_surfaces(findings),
+        cells=make_cell_tables(findings),
         tables=make_tables(findings),
         evidence=evidence,
         importance=_draw(draw_page_importance(findings)),
@@ -66,7 +71,7 @@ def make_page(findings: Findings) -> str:
         curves=_draw(draw_page_curves(findings)),
         trust=list_trust(findings),
         captions=make_captions(findings),
-        remarks=[*findings.source.notes, *findings.answer.caveats, *evidence.remarks],
+        remarks=list_remarks(findings),
         origin=list_origin(findings),
         version=archloss.__version__,
     )
@@ -76,7 +81,7 @@ def describe_best(findings: Findings) -> str:
     """Return in words what the picture of the best choice shows."""
     answer = findings.answer
     levels = [
-        f"{name_level(answer.by, level.level)}: "
+        f"{name_level(findings, level.level)}: "
         + ", ".join(
             f"{findings.format_choice(best.choice.estimate)} at "
             f"{findings.format_context(best.context)}"
@@ -96,10 +101,10 @@ def _draw_surfaces(findings: Findings) -> Sequence[Markup]:
     answer = findings.answer
     return [
         _inline(
-            draw_surface(findings, [index], width=_WIDTH, height=_HEIGHT),
+            draw_surface(findings, [index], **_PANEL),
             name=f"surface-{index}",
             description=f"Expected {findings.measure.label} over {answer.context} and "
-            f"{answer.choice}, {name_level(answer.by, level.level)}; the table has its numbers.",
+            f"{answer.choice}, {name_level(findings, level.level)}; the table has its numbers.",
         )
         for index, level in enumerate(answer.levels)
     ]

@@ -13,35 +13,56 @@ _MOST_TOLD = 2
 _SAME_WAY = 0.5
 """The best choice moves from the first context to the last if that is so much of all its moves."""
 
+_BESIDE = {
+    (Verdict.UNDECIDED, True): " it seems to move, but whether that matters cannot be told yet",
+    (Verdict.UNDECIDED, False): " that cannot be told yet",
+    (Verdict.NONE, True): " it seems to move, but too little to matter",
+    (Verdict.NONE, False): ", if at all, too little to matter",
+}
+"""What is said of levels with another verdict than the answer's; True if the best choice moves."""
+
 
 def say_answer(findings: Findings) -> tuple[str, str]:
     """Return the verdict, and the numbers that it rests on, each as a sentence."""
     return _say_verdict(findings), _say_numbers(findings)
 
 
-def name_level(by: str | None, level: Value | None) -> str:
-    """Return what a level is called; "all trials" where there is no `by`.
-
-    >>> [name_level("residual", True), name_level("activation", "relu"), name_level(None, None)]
-    ['residual networks', 'activation relu', 'all trials']
-    """
-    if by is None or level is None:
-        return "all trials"
-    if by == "residual" and level in (False, True):
-        return "residual networks" if level else "plain networks"
-    return f"{by} {format_setting(level)}"
+def name_level(findings: Findings, level: Value | None) -> str:
+    """Return what a level of the answer is called; "all trials" where there is no `by`."""
+    return _name(findings.answer.by, level, _list_levels(findings))
 
 
-def place_level(by: str | None, level: Value | None) -> str:
-    """Return where something is so, as it stands in a sentence.
+def place_level(
+    by: str | None, level: Value | None, levels: Sequence[Value | None] = (False, True)
+) -> str:
+    """Return where something is so, as it stands in a sentence; `levels` are all that there are.
 
     >>> [place_level("residual", False), place_level("activation", "relu"), place_level(None, None)]
     ['in plain networks', 'with activation relu', '']
     """
     if by is None:
         return ""
-    name = name_level(by, level)
+    name = _name(by, level, levels)
     return f"in {name}" if name.endswith(" networks") else f"with {name}"
+
+
+def _name(by: str | None, level: Value | None, levels: Sequence[Value | None]) -> str:
+    """Return what one of these levels is called.
+
+    >>> [_name("residual", level, levels) for level, levels in ((True, (False, True)), (1, (1, 2)))]
+    ['residual networks', 'residual 1']
+    """
+    if by is None or level is None:
+        return "all trials"
+    if by == "residual" and set(levels) <= {False, True}:
+        return "residual networks" if level else "plain networks"
+    return f"{by} {format_setting(level)}"
+
+
+def _list_levels(findings: Findings) -> list[Value | None]:
+    """Return all levels, also those that were left out."""
+    answer = findings.answer
+    return [*(level.level for level in answer.levels), *answer.left_out]
 
 
 def say_verdict_of(findings: Findings, level: LevelAnswer) -> str:
@@ -74,18 +95,25 @@ def describe_more(more_trials: float) -> str:
 
 def _say_verdict(findings: Findings) -> str:
     answer = findings.answer
-    groups = {
-        verdict: [level.level for level in answer.levels if level.verdict is verdict]
-        for verdict in Verdict
-    }
-    deciding = [level for level in answer.levels if level.verdict is answer.verdict]
-    same = len(deciding) == len(answer.levels)
-    where = _list_everywhere(findings) if same else _list(findings, groups[answer.verdict])
-    text = _say_group(findings, where, moves=all(map(seems_to_move, deciding)))
-    if groups[Verdict.UNDECIDED] and answer.verdict is Verdict.INTERACTION:
-        text += f";{_list(findings, groups[Verdict.UNDECIDED])} that cannot be told yet"
-    if groups[Verdict.NONE] and not same:
-        text += f";{_list(findings, groups[Verdict.NONE])}, if at all, too little to matter"
+    told = [level for level in answer.levels if level.verdict is answer.verdict]
+    moving = [level for level in told if seems_to_move(level)]
+    if answer.verdict is Verdict.NONE and moving:
+        told = moving  # of which "if at all" would be wrong
+    where = (
+        _list_everywhere(findings)
+        if len(told) == len(answer.levels)
+        else _list(findings, [level.level for level in told])
+    )
+    text = _say_group(findings, where, moves=told == moving)
+    rest = [level for level in answer.levels if level not in told]
+    for (verdict, moves), clause in _BESIDE.items():
+        beside = [
+            level.level
+            for level in rest
+            if level.verdict is verdict and seems_to_move(level) is moves
+        ]
+        if beside:
+            text += f";{_list(findings, beside)}{clause}"
     if answer.left_out:
         text += f";{_list(findings, answer.left_out)} there are too few trials to tell"
     return f"{text}."
@@ -109,7 +137,11 @@ def _say_group(findings: Findings, where: str, *, moves: bool) -> str:
 
 def _list(findings: Findings, levels: Sequence[Value | None]) -> str:
     """Return " in plain networks", or " with activation relu and with activation tanh"."""
-    return " " + " and ".join(place_level(findings.answer.by, level) for level in levels)
+    return " " + " and ".join(_place(findings, level) for level in levels)
+
+
+def _place(findings: Findings, level: Value | None) -> str:
+    return place_level(findings.answer.by, level, _list_levels(findings))
 
 
 def _list_everywhere(findings: Findings) -> str:
@@ -134,7 +166,7 @@ def _say_numbers(findings: Findings) -> str:
     # What the verdict is about comes first.
     told = sorted(told, key=lambda level: level.verdict is not answer.verdict)
     clauses = [
-        f"{place_level(answer.by, level.level)}{worst} {_say_level(findings, level)}".strip()
+        f"{_place(findings, level.level)}{worst} {_say_level(findings, level)}".strip()
         for level in told
     ]
     if answer.verdict is Verdict.UNDECIDED and answer.more_trials is not None:

@@ -1,18 +1,21 @@
 """The picture under the answer: the expected objective over context and choice, and the trials."""
 
+import math
+import textwrap
 from collections.abc import Sequence
 
-import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.cm import ScalarMappable
 from matplotlib.colorbar import Colorbar
 from matplotlib.colors import LogNorm, Normalize
-from matplotlib.contour import ContourSet
 from matplotlib.figure import Figure
-from matplotlib.ticker import FixedLocator, FuncFormatter, NullLocator
+from matplotlib.patheffects import withStroke
+from matplotlib.ticker import FixedFormatter, FixedLocator, NullLocator
 
-from archloss.search.analysis.axes import Numeric
+from archloss.search.analysis.axes import Array, Numeric
 from archloss.search.analysis.trials import Kind
+from archloss.search.report.answer.colours import Colours, choose_colours, list_heights
 from archloss.search.report.answer.figures import (
     INK,
     choose_look,
@@ -23,17 +26,24 @@ from archloss.search.report.answer.figures import (
 )
 from archloss.search.report.answer.findings import Findings
 from archloss.search.report.answer.sentences import name_level
-from archloss.search.report.answer.ticks import encode, list_ticks
-from archloss.search.report.scales import find_colour_range
+from archloss.search.report.answer.ticks import encode
 
 _COLOURS = "viridis"
-_BANDS = 12
+_COLUMNS = 2
+_BAR_WIDTH = 1.2
+"""Inches beside the panels: of the colours and what is written there."""
+_BAR_ASPECT = 20
+_LETTERS = 11
+"""So many letters of a title are written in a line for each inch of a panel."""
 _LEGEND_COLUMNS = 2
 """So many fit below one panel."""
-_SPREAD_FOR_LOG = 4.0
 _MOST_VECTOR_DOTS = 1500
-_ROOM = 1e-6
-"""The lowest band begins so much below the lowest value, which rounding might put outside."""
+_ROOM = 0.006
+_KINDS = (
+    (Kind.COMPLETED, "o", "trial"),
+    (Kind.PRUNED, "d", "pruned"),
+    (Kind.DIVERGED, "x", "diverged"),
+)
 
 
 def draw_surface(
@@ -41,24 +51,42 @@ def draw_surface(
 ) -> Figure:
     """Return the picture of the expected objective over context and choice, a panel per level.
 
-    The colours are those of all levels, whichever are shown; sizes in inches.
+    Panels stand two in a row. The colours are those of all levels, whichever are shown; sizes of a
+    panel in inches.
     """
+    columns = min(len(levels), _COLUMNS)
+    rows = math.ceil(len(levels) / columns)
     with use_style():
-        figure = Figure(figsize=(width, height), layout="constrained")
+        figure = Figure(figsize=(width * columns + _BAR_WIDTH, height * rows), layout="constrained")
         FigureCanvasAgg(figure)
-        panels = figure.subplots(1, len(levels), sharey=True, squeeze=False)[0]
-        norm, bands = _choose_colours(findings)
+        grid = figure.subplots(rows, columns, sharey=True, squeeze=False).ravel()
+        panels = grid[: len(levels)]
+        for unused in grid[len(levels) :]:
+            unused.set_visible(False)
+        colours, heights = choose_colours(findings), list_heights(findings)
         for axis, index in zip(panels, levels, strict=True):
-            filled = _draw_panel(axis, findings, index, norm, bands)
-            scale_context(axis, findings, room=0.006)
-            axis.set_title(name_level(findings.answer.by, findings.answer.levels[index].level))
-        scale_choice(panels[0], findings, room=0.006)
-        panels[0].set_ylabel(label_axis(findings.choice_axis))
-        _scale_bar(figure.colorbar(filled, ax=list(panels), pad=0.02), findings, norm, bands)
-        handles, labels = panels[0].get_legend_handles_labels()
-        columns = _LEGEND_COLUMNS * len(levels)
+            filled = _draw_panel(axis, findings, index, heights[index], colours)
+            scale_context(axis, findings, room=_find_room(findings, findings.context_axis))
+            name = name_level(findings, findings.answer.levels[index].level)
+            axis.set_title(textwrap.fill(name, int(_LETTERS * width)))
+        scale_choice(panels[0], findings, room=_find_room(findings, findings.choice_axis))
+        for axis in panels[::columns]:
+            axis.set_ylabel(label_axis(findings.choice_axis))
+        bar = figure.colorbar(
+            filled, ax=list(panels), pad=0.02, aspect=_BAR_ASPECT * rows, extend=colours.extend
+        )
+        _scale_bar(bar, findings, colours)
+        handles = {
+            label: handle
+            for axis in panels
+            for handle, label in zip(*axis.get_legend_handles_labels(), strict=True)
+        }
         legend = figure.legend(
-            handles, labels, loc="outside lower left", ncols=columns, frameon=False
+            list(handles.values()),
+            list(handles),
+            loc="outside lower left",
+            ncols=_LEGEND_COLUMNS * columns,
+            frameon=False,
         )
         for shown in legend.get_lines():
             if shown.get_markeredgecolor() == "white":  # as on the surface, and lost on paper
@@ -66,39 +94,32 @@ def draw_surface(
         return figure
 
 
-def _choose_colours(findings: Findings) -> tuple[Normalize, list[float]]:
-    """Return the colours of the objective, and the values at which they change."""
-    values = np.concatenate([level.profile.ravel() for level in findings.answer.levels])
-    if values.min() > 0 and values.max() > _SPREAD_FOR_LOG * values.min():
-        low, high = np.exp(find_colour_range(list(np.log(values))))
-        bands = np.geomspace(low * (1 - _ROOM), high, _BANDS)
-        return LogNorm(bands[0], high), list(bands)
-    low, high = find_colour_range(list(values))
-    bands = np.linspace(low - _ROOM * abs(low), high, _BANDS)
-    return Normalize(bands[0], high), list(bands)
-
-
 def _draw_panel(
-    axis: Axes, findings: Findings, index: int, norm: Normalize, bands: Sequence[float]
-) -> ContourSet:
+    axis: Axes, findings: Findings, index: int, heights: Array, colours: Colours
+) -> ScalarMappable:
     answer = findings.answer
     level = answer.levels[index]
-    across = [encode(findings.context_axis, context) for context in answer.contexts]
+    contexts = [best.context for best in level.bests]
+    across = [encode(findings.context_axis, context) for context in contexts]
     up = [encode(findings.choice_axis, choice) for choice in answer.choices]
-    heights = level.profile.T
-    filled = axis.contourf(
-        across, up, heights, levels=bands, norm=norm, cmap=_COLOURS, extend="max"
-    )
-    axis.contour(across, up, heights, levels=bands, colors="white", linewidths=0.4, alpha=0.5)
-    for kind, marker, label in (
-        (Kind.COMPLETED, "o", "trial"),
-        (Kind.PRUNED, "d", "pruned"),
-        (Kind.DIVERGED, "x", "diverged"),
-    ):
-        _draw_trials(axis, findings, index, kind, marker, label)
+    is_experiment = findings.source.kind == "experiment"
+    if is_experiment:
+        filled = _draw_tiles(axis, across, up, heights, colours)
+    else:
+        filled = _draw_bands(axis, across, up, heights, colours)
+    for kind, marker, label in _KINDS:
+        if kind is Kind.DIVERGED or not is_experiment:  # of which all cells are full
+            _draw_trials(axis, findings, index, kind, marker, label)
     bests = [encode(findings.choice_axis, best.choice.estimate) for best in level.bests]
-    for colour, thick in (("black", 4.2), ("white", 2.2)):
-        axis.plot(across, bests, color=colour, linewidth=thick, zorder=4)
+    axis.plot(
+        across,
+        bests,
+        color="white",
+        linewidth=2.2,
+        path_effects=[withStroke(linewidth=4.2, foreground="black")],
+        zorder=4,
+        label=f"best {findings.answer.choice}",
+    )
     axis.plot(
         across,
         bests,
@@ -109,17 +130,53 @@ def _draw_panel(
         markersize=6,
         zorder=5,
         clip_on=False,
-        label=f"best {findings.answer.choice}",
     )
     return filled
+
+
+def _draw_bands(
+    axis: Axes, across: Sequence[float], up: Sequence[float], heights: Array, colours: Colours
+) -> ScalarMappable:
+    bands, norm = colours.bands, _make_norm(colours)
+    filled = axis.contourf(
+        across, up, heights.T, levels=bands, norm=norm, cmap=_COLOURS, extend=colours.extend
+    )
+    axis.contour(across, up, heights.T, levels=bands, colors="white", linewidths=0.4, alpha=0.5)
+    return filled
+
+
+def _draw_tiles(
+    axis: Axes, across: Sequence[float], up: Sequence[float], heights: Array, colours: Colours
+) -> ScalarMappable:
+    """Draw each cell as a tile of one colour: nothing is known between them."""
+    return axis.pcolormesh(
+        across,
+        up,
+        heights.T,
+        shading="nearest",
+        norm=_make_norm(colours),
+        cmap=_COLOURS,
+        edgecolors="white",
+        linewidth=0.6,
+    )
+
+
+def _make_norm(colours: Colours) -> Normalize:
+    low, high = colours.bands[0], colours.bands[-1]
+    return LogNorm(low, high) if colours.log else Normalize(low, high)
+
+
+def _find_room(findings: Findings, axis: Numeric) -> float:
+    """Return how much of an axis is shown beyond either end: half a tile of an experiment."""
+    return 0.5 / (len(axis.steps) - 1) if findings.source.kind == "experiment" else _ROOM
 
 
 def _draw_trials(
     axis: Axes, findings: Findings, index: int, kind: Kind, marker: str, label: str
 ) -> None:
     contexts, choices = findings.list_places(kind, index)
-    if not findings.trials.count(kind):
-        return
+    if not len(contexts):
+        return  # a line without points would reach to the figure's corner, and leave no room
     axis.plot(
         findings.context_axis.encode(contexts),
         findings.choice_axis.encode(choices),
@@ -135,15 +192,9 @@ def _draw_trials(
     )
 
 
-def _scale_bar(bar: Colorbar, findings: Findings, norm: Normalize, bands: Sequence[float]) -> None:
-    bar.set_label(f"expected {findings.measure.label}, tuned")
-    low, high = bands[0], bands[-1]
-    scale = Numeric(name="value", low=low, high=high, log=isinstance(norm, LogNorm))
-    factor = findings.measure.factor
-    ticks = [tick / factor for tick in list_ticks(scale, factor * low, factor * high)]
-    bar.ax.yaxis.set_major_locator(FixedLocator(ticks))
+def _scale_bar(bar: Colorbar, findings: Findings, colours: Colours) -> None:
+    measured = "mean" if findings.source.kind == "experiment" else "expected"
+    bar.set_label(f"{measured} {findings.measure.label}, tuned")
+    bar.ax.yaxis.set_major_locator(FixedLocator([tick for tick, _ in colours.ticks]))
     bar.ax.yaxis.set_minor_locator(NullLocator())
-    percent = "%" if findings.measure.is_error_rate else ""
-    bar.ax.yaxis.set_major_formatter(
-        FuncFormatter(lambda value, _: f"{factor * value:.3g}{percent}")
-    )
+    bar.ax.yaxis.set_major_formatter(FixedFormatter([text for _, text in colours.ticks]))

@@ -6,6 +6,7 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
+from archloss.search.report.answer.caveats import list_remarks
 from archloss.search.report.answer.evidence import LevelTable, make_tables
 from archloss.search.report.answer.findings import Findings
 from archloss.search.report.answer.sentences import say_answer
@@ -32,7 +33,7 @@ def print_answer(console: Console, findings: Findings, paths: Sequence[Path]) ->
         say("")
     for sentence in trust:
         say(sentence)
-    remarks = [*findings.source.notes, *findings.answer.caveats, *findings.evidence.remarks]
+    remarks = list_remarks(findings)
     if remarks:
         say("")
     for remark in remarks:

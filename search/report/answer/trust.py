@@ -83,7 +83,8 @@ def _say_others(findings: Findings, others: Sequence[float]) -> str:
 
 def _say_shift(findings: Findings, shift: float) -> str:
     side = "higher" if shift >= 0 else "lower"
-    return f"where a typical trial is {_say_difference(findings, abs(shift))} {side}"
+    size = _say_difference(findings, abs(shift))
+    return f"where a typical trial is {size} {side} than in validation"
 
 
 def _say_difference(findings: Findings, difference: float) -> str:
@@ -109,4 +110,4 @@ def name_stratum(findings: Findings, stratum: StratumSpread) -> str:
     contexts = f"{answer.context} {low}" if low == high else f"{answer.context} {low} to {high}"
     if stratum.level is None:
         return contexts
-    return f"{name_level(answer.by, stratum.level)}, {contexts}"
+    return f"{name_level(findings, stratum.level)}, {contexts}"

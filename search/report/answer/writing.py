@@ -19,7 +19,7 @@ from archloss.search.report.answer.vector import make_png, make_svg
 from archloss.spaces.errors import ArchlossError
 
 _BEST = {"width": 6.4, "height": 4.2}
-_PANEL_WIDTH, _PANEL_HEIGHT, _BAR_WIDTH = 4.3, 4.4, 1.2
+_PANEL = {"width": 4.3, "height": 4.4}
 
 
 class ReportError(ArchlossError):
@@ -47,9 +47,7 @@ def make_files(findings: Findings) -> dict[str, bytes]:
     """Return the contents of all files by name."""
     levels = range(len(findings.answer.levels))
     best = draw_best(findings, **_BEST)
-    surface = draw_surface(
-        findings, levels, width=_PANEL_WIDTH * len(levels) + _BAR_WIDTH, height=_PANEL_HEIGHT
-    )
+    surface = draw_surface(findings, levels, **_PANEL)
     document = json.dumps(make_document(findings), indent=1, allow_nan=False)
     made = {
         "report.json": f"{document}\n".encode(),
