@@ -6,6 +6,7 @@ import numpy as np
 
 from archloss.search.report.answer.cells import find_cells
 from archloss.search.report.answer.findings import Findings
+from archloss.search.report.answer.sentences import name_level
 
 _LITTLE = 0.5
 """With less of its variance known, the surface's shares may be those of noise."""
@@ -129,8 +130,14 @@ def _say_curves(findings: Findings) -> str:
     curves = findings.evidence.curves
     if curves is None:
         return ""
-    counts = " and ".join(f"{band.trials:,}" for band in curves.bands)
+    names = [name_level(findings, band.level).removeprefix("all ") for band in curves.bands]
+    counts = " and ".join(
+        f"{band.trials:,} {name}"
+        if name.endswith(("networks", "trials"))
+        else f"{band.trials:,} trials with {name}"
+        for band, name in zip(curves.bands, names, strict=True)
+    )
     return (
-        f"The median {findings.measure.label} over the epochs of {counts} trials that completed, "
+        f"The median {findings.measure.label} over the epochs of {counts} that completed, "
         "with bands from the best tenth to the worst."
     )
