@@ -34,9 +34,10 @@ from optuna.distributions import (
 )
 from surfaces import AXES, DEPTH, MIX, PENALTY, RESIDUAL, TRUTHS, Truth
 
-from archloss.search.analysis.answer import AnalysisError, answer
+from archloss.search.analysis.answer import answer
 from archloss.search.analysis.axes import Category
 from archloss.search.analysis.basis import Roles
+from archloss.search.analysis.coverage import AnalysisError
 from archloss.search.analysis.trials import Kind, Trials
 from archloss.search.analysis.verdict import Interval, Verdict
 from archloss.search.asking import RandomSampler, ask_many

@@ -36,7 +36,8 @@ from importance_measures import (
 from sklearn.metrics import roc_auc_score, roc_curve
 from surfaces import AXES, CONTRASTS, DEPTH, MIX, TRUTHS
 
-from archloss.search.analysis.answer import AnalysisError, answer
+from archloss.search.analysis.answer import answer
+from archloss.search.analysis.coverage import AnalysisError
 from archloss.search.analysis.importance import find_importance
 from archloss.search.analysis.verdict import Verdict
 

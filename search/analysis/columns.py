@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from archloss.search.analysis.answer import AnalysisError
+from archloss.search.analysis.coverage import AnalysisError
 from archloss.search.analysis.study import DEFAULT_BY, Question
 
 _PREFIX = "params_"

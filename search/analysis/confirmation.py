@@ -18,7 +18,6 @@ from scipy import stats
 
 from archloss.search.analysis import FEWEST_REPLICATES
 from archloss.search.analysis.answer import (
-    AnalysisError,
     Answer,
     answer_level,
     combine_verdicts,
@@ -28,6 +27,7 @@ from archloss.search.analysis.answer import (
 from archloss.search.analysis.axes import Array, Category, Numeric
 from archloss.search.analysis.basis import Roles
 from archloss.search.analysis.cells import draw_cells
+from archloss.search.analysis.coverage import AnalysisError
 from archloss.search.analysis.experiment import Experiment
 from archloss.search.analysis.interaction import compute_p_value
 from archloss.search.analysis.power import find_spread

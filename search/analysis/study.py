@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from archloss.search.analysis.answer import AnalysisError
 from archloss.search.analysis.axes import Array, Axis, Category, Numeric
 from archloss.search.analysis.basis import Roles
+from archloss.search.analysis.coverage import AnalysisError
 from archloss.search.analysis.trials import Kind, Trials
 from archloss.search.distributions import to_design
 from archloss.search.report.points import Ending, find_ending

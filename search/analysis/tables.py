@@ -8,7 +8,6 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from archloss.search.analysis.answer import AnalysisError
 from archloss.search.analysis.axes import Axis, Category, Numeric
 from archloss.search.analysis.columns import (
     MOST_LEVELS,
@@ -19,6 +18,7 @@ from archloss.search.analysis.columns import (
     read_errors,
     settle,
 )
+from archloss.search.analysis.coverage import AnalysisError
 from archloss.search.analysis.study import DEFAULT_BY, find_roles
 from archloss.search.analysis.trials import Kind, Trials
 

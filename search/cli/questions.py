@@ -5,7 +5,7 @@ import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from archloss.search.analysis.answer import AnalysisError
+from archloss.search.analysis.coverage import AnalysisError
 from archloss.search.analysis.study import Question
 from archloss.search.cli.studies import Opened, open_study
 from archloss.search.confirm import make_command as confirm_command

@@ -6,8 +6,9 @@ from typing import TYPE_CHECKING
 
 import pandas as pd
 
-from archloss.search.analysis.answer import AnalysisError, answer
+from archloss.search.analysis.answer import answer
 from archloss.search.analysis.columns import Columns, choose_names, list_unused
+from archloss.search.analysis.coverage import AnalysisError
 from archloss.search.analysis.evidence import find_evidence
 from archloss.search.analysis.example import (
     EXAMPLE_AXES,

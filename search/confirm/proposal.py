@@ -6,13 +6,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from archloss.search.analysis.answer import (
-    check_trials,
-    leave_out_levels,
-    profile_surface,
-    spread_places,
-)
+from archloss.search.analysis.answer import profile_surface
 from archloss.search.analysis.axes import Array, Axis, Category, Numeric
+from archloss.search.analysis.coverage import check_trials, leave_out_levels, spread_places
 from archloss.search.analysis.power import Replication, plan_replicates
 from archloss.search.analysis.profile import Profile
 from archloss.search.analysis.surface import Surface, fit_surface

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import optuna
 
 import archloss
-from archloss.search.analysis.answer import AnalysisError
+from archloss.search.analysis.coverage import AnalysisError
 from archloss.search.confirm.findings import make_findings
 from archloss.search.confirm.results import IncompleteError, read_experiment
 from archloss.search.dashboard.note import make_excuse, make_note

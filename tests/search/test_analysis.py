@@ -6,9 +6,10 @@ import numpy as np
 import pytest
 
 from archloss.search.analysis import posterior
-from archloss.search.analysis.answer import AnalysisError, answer
+from archloss.search.analysis.answer import answer
 from archloss.search.analysis.axes import Category, Numeric
 from archloss.search.analysis.basis import Roles, list_details, make_basis
+from archloss.search.analysis.coverage import AnalysisError
 from archloss.search.analysis.divergence import fit_divergence
 from archloss.search.analysis.posterior import Data, draw_posterior
 from archloss.search.analysis.surface import fit_surface

@@ -5,9 +5,9 @@ import itertools
 import numpy as np
 import pytest
 
-from archloss.search.analysis.answer import AnalysisError
 from archloss.search.analysis.cells import draw_cells
 from archloss.search.analysis.confirmation import confirm
+from archloss.search.analysis.coverage import AnalysisError
 from archloss.search.analysis.experiment import Experiment
 from archloss.search.analysis.interaction import compute_p_value, find_smallest_p
 from archloss.search.analysis.verdict import Verdict

@@ -1,0 +1,81 @@
+"""What to hold against an answer, as sentences."""
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from archloss.search.analysis.coverage import get_question
+from archloss.search.analysis.trials import Kind, Trials
+
+if TYPE_CHECKING:
+    from archloss.search.analysis.answer import LevelAnswer
+    from archloss.search.analysis.axes import Array
+    from archloss.search.analysis.surface import Surface
+
+
+def list_caveats(
+    trials: Trials,
+    surface: "Surface",
+    levels: "Sequence[LevelAnswer]",
+    *,
+    contexts: "Array",
+    by: str | None,
+) -> tuple[str, ...]:
+    """Return what there is to say of an answer at `contexts`, for each level of `by`."""
+    return (
+        *_find_untrained(get_question(trials)[0].name, by, levels, contexts),
+        *_find_weaknesses(trials, surface),
+        *_find_guesses(trials, levels),
+    )
+
+
+def _find_untrained(
+    context: str, by: str | None, levels: "Sequence[LevelAnswer]", contexts: "Array"
+) -> list[str]:
+    """Say where a level was not trained, and nothing is said of it."""
+    return [
+        f"{by} = {level.level} was trained from {context} {level.bests[0].context:g} to "
+        f"{level.bests[-1].context:g}: of others nothing is said."
+        for level in levels
+        if len(level.bests) < len(contexts)
+    ]
+
+
+def _find_weaknesses(trials: Trials, surface: "Surface") -> list[str]:
+    """Say what is weak about the trials, and about what was made of them."""
+    caveats = []
+    if trials.sampler not in ("random", "qmc", "grid", "profile", None):
+        caveats.append(
+            f"The designs were chosen by the sampler {trials.sampler!r}, which looks where errors "
+            "are low: far from there, and at contexts that it left early, intervals are wide."
+        )
+    if surface.dropped:
+        caveats.append(
+            f"{surface.dropped} pruned trials were left out: too few others went on from where "
+            "they stopped to tell how they would have ended."
+        )
+    if surface.strata.tied:
+        caveats.append(
+            "In a part of the search more than half of the trials reached exactly the same, as "
+            "networks do that learn nothing: they tell no designs apart, and nobody how far trials "
+            "lie off the surface there, so that intervals are as wide as elsewhere."
+        )
+    return caveats
+
+
+def _find_guesses(trials: Trials, levels: "Sequence[LevelAnswer]") -> list[str]:
+    """Say where less is expected than any trial of the level has reached."""
+    completed = trials.find(Kind.COMPLETED)
+    by, (axis, _) = trials.roles.by, get_question(trials)
+    caveats = []
+    for index, level in enumerate(levels):
+        here = completed if by is None else completed & (trials.points[:, by] == index)
+        reached = trials.values[here].min()
+        contexts = [best.context for best in level.bests if best.objective.estimate < reached]
+        if contexts:
+            where = "" if by is None else f" and {trials.axes[by].name} = {level.level}"
+            caveats.append(
+                f"At {axis.name} {', '.join(f'{context:g}' for context in contexts)}{where} the "
+                "surface expects less than any trial has reached: too few lie near, and it is a "
+                "guess."
+            )
+    return caveats
