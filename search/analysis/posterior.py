@@ -162,7 +162,8 @@ class _Chain:
         self._logs = np.log1p(basis.powers)
         self._bending = np.flatnonzero(basis.powers.any(axis=0))
         self._sizes = np.bincount(basis.groups)
-        self._starts = np.concatenate([[0], 1 + np.cumsum(self._sizes) - self._sizes])
+        terms = np.concatenate([[0], 1 + basis.groups])  # the intercept is a term of its own
+        self._members = np.eye(1 + len(self._sizes))[terms]  # [P + 1, G + 1]
         self._orders = np.array([len(term.axes) for term in basis.terms])
         self._set_moments(data)
         scales = np.array([_SCALES[order] for order in self._orders.tolist()])
@@ -241,8 +242,9 @@ class _Chain:
         shrinkage = np.exp(-self._logs @ _SMOOTHNESS[smoothness])
         deviations = np.maximum(self._deviations, _SMALLEST)[self._groups]
         spreads = np.concatenate([[_VAGUE**-0.5], deviations * np.sqrt(shrinkage)])
-        precision = product * np.outer(spreads, spreads)
-        precision[np.diag_indices_from(precision)] += 1.0
+        precision = product * spreads
+        precision *= spreads[:, None]
+        precision.flat[:: len(precision) + 1] += 1.0  # its diagonal
         factor, half = _factorise(precision, side * spreads)
         return _Conditional(
             evidence=float(half @ half / 2 - np.log(factor.diagonal()).sum()),
@@ -273,14 +275,12 @@ class _Chain:
         """Draw intercept and deviations given the weights relative to them: a regression."""
         deviations = np.maximum(self._deviations, _SMALLEST)
         relative = weights[1:] / deviations[self._groups]
-        loading = np.concatenate([[1.0], relative])
-        matrix = np.add.reduceat(product * loading, self._starts, axis=1) * loading[:, None]
-        matrix = np.add.reduceat(matrix, self._starts, axis=0)
+        loadings = self._members * np.concatenate([[1.0], relative])[:, None]
+        matrix = loadings.T @ (product @ loadings)
         spread = (deviations**2 + self._scales**2) / 2
         variance = spread / self._random.standard_gamma(1.0, len(spread))
-        matrix[np.diag_indices_from(matrix)] += np.concatenate([[_VAGUE], 1 / variance])
-        sides = np.add.reduceat(loading * side, self._starts)
-        signed = self._draw_normal(*_factorise(matrix, sides), copies=1)[0]
+        matrix.flat[:: len(matrix) + 1] += np.concatenate([[_VAGUE], 1 / variance])
+        signed = self._draw_normal(*_factorise(matrix, loadings.T @ side), copies=1)[0]
         self._deviations = np.maximum(np.abs(signed[1:]), _SMALLEST)
         return np.concatenate([signed[:1], signed[1:][self._groups] * relative])
 
@@ -317,12 +317,13 @@ class _Chain:
 
 
 def _factorise(precision: Array, side: Array) -> tuple[Array, Array]:
-    """Return the lower Cholesky factor `L` of a precision, and `L^-1 side`.
+    """Return the lower Cholesky factor `L` of a precision, in its place, and `L^-1 side`.
 
-    By LAPACK itself: scipy's own functions take longer to get there than it does.
+    By LAPACK itself: scipy's own functions take longer to get there than it does. What is above
+    the diagonal means nothing.
     """
     # The transpose is the same matrix, in the order of LAPACK: it need not be copied to that.
-    factor, failed = lapack.dpotrf(precision.T, lower=1)
+    factor, failed = lapack.dpotrf(precision.T, lower=1, clean=0, overwrite_a=1)
     if failed:
         raise np.linalg.LinAlgError(f"a precision is not positive definite ({failed})")
     half, _ = lapack.dtrtrs(factor, side, lower=1)
