@@ -7,10 +7,12 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from archloss.search.analysis.axes import Array, Category
-from archloss.search.analysis.caveats import list_caveats
+from archloss.search.analysis.caveats import list_caveats, say_thin
 from archloss.search.analysis.coverage import (
+    FEWEST_FOR_NONE,
     check_trials,
     choose_places,
+    count_fewest,
     find_trained,
     get_levels,
     get_question,
@@ -120,6 +122,9 @@ def answer(trials: Trials, *, bound: float, seed: int = 0) -> Answer:
     trained = [find_trained(trials, index, profile.contexts) for index in range(len(names))]
     draws = [profile.draws[:, index][:, here] for index, here in enumerate(trained)]
     costs = [estimate_cost(one) for one in draws]
+    fewest = [
+        count_fewest(trials, index, profile.contexts[here]) for index, here in enumerate(trained)
+    ]
     levels = tuple(
         answer_level(
             draws[index],
@@ -130,6 +135,7 @@ def answer(trials: Trials, *, bound: float, seed: int = 0) -> Answer:
             bound=bound,
             share=share_error(len(names)),
             least=find_least(trials.values),
+            enough=fewest[index] >= FEWEST_FOR_NONE,
         )
         for index, level in enumerate(names)
     )
@@ -151,7 +157,11 @@ def answer(trials: Trials, *, bound: float, seed: int = 0) -> Answer:
         diverged=trials.count(Kind.DIVERGED),
         pruned=trials.count(Kind.PRUNED),
         sampler=trials.sampler,
-        caveats=(*few, *list_caveats(trials, surface, levels, contexts=contexts, by=by)),
+        caveats=(
+            *few,
+            *say_thin(levels, fewest, bound=bound, context=axis.name, by=by),
+            *list_caveats(trials, surface, levels, contexts=contexts, by=by),
+        ),
         left_out=tuple(level for level in every if level not in names),
         fitted=Fitted(surface=surface, trials=trials),
     )
@@ -201,11 +211,14 @@ def answer_level(
     bound: float,
     share: float,
     least: float,
+    enough: bool = True,
 ) -> LevelAnswer:
     """Return the answer of one level from its profile's draws `[T, U, M]` and its cost.
 
     `share` is the chance of a wrong verdict to either side, and `least` what no objective is below.
+    Without `enough` trials everywhere nothing is said to be no dependence that matters.
     """
+    verdict = cost.judge(bound, share=share)
     bests, objectives, change = estimate_best(draws, choices)
     objectives = [one.cut(least) for one in objectives]
     mean = draws.mean(axis=0)
@@ -219,7 +232,7 @@ def answer_level(
         change=change,
         cost=cost.interval,
         common=float(choices[mean.mean(axis=0).argmin()]),
-        verdict=cost.judge(bound, share=share),
+        verdict=verdict if enough or verdict is not Verdict.NONE else Verdict.UNDECIDED,
         profile=np.maximum(mean, least),
         profile_low=low,
         profile_high=high,

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from archloss.search.analysis.coverage import get_question
+from archloss.search.analysis.coverage import FEWEST_FOR_NONE, get_question
 from archloss.search.analysis.trials import Kind, Trials
 
 if TYPE_CHECKING:
@@ -26,6 +26,29 @@ def list_caveats(
         *_find_weaknesses(trials, surface),
         *_find_guesses(trials, levels),
     )
+
+
+def say_thin(
+    levels: "Sequence[LevelAnswer]",
+    fewest: Sequence[int],
+    *,
+    bound: float,
+    context: str,
+    by: str | None,
+) -> list[str]:
+    """Say which levels would have no dependence that matters, had they more than `fewest` trials.
+
+    That is how many they have in the third of their contexts with the fewest.
+    """
+    caveats = []
+    for level, count in zip(levels, fewest, strict=True):
+        if count < FEWEST_FOR_NONE and level.cost.high < bound:
+            of = "" if by is None else f" of {by} = {level.level}"
+            caveats.append(
+                f"A third of the values of {context} has {count} trials{of}, and of fewer than "
+                f"{FEWEST_FOR_NONE} it is not said that nothing there matters."
+            )
+    return caveats
 
 
 def _find_untrained(

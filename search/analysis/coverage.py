@@ -3,6 +3,8 @@
 U context.
 """
 
+import itertools
+
 import numpy as np
 import numpy.typing as npt
 
@@ -15,6 +17,10 @@ _MOST_CONTEXTS = 10
 _FEWEST_TRIALS = 40
 _FEWEST_PER_LEVEL = 20
 _FEWEST_CONTEXTS, _FEWEST_CHOICES = 3, 4
+FEWEST_FOR_NONE = 12
+"""With fewer trials in a third of a level's contexts, other levels and the prior alone would say
+that nothing matters there."""
+_PARTS = 3
 _MORE = "train more"
 
 
@@ -74,6 +80,17 @@ def find_trained(trials: Trials, level: int, contexts: Array) -> npt.NDArray[np.
     tried = trials.points[here, trials.roles.context]
     slack = np.ptp(contexts) / (len(contexts) - 1) / 2
     return np.asarray((contexts >= tried.min() - slack) & (contexts <= tried.max() + slack))
+
+
+def count_fewest(trials: Trials, level: int, contexts: Array) -> int:
+    """Return how many trials a level of `by` has in that third of its contexts with the fewest."""
+    here = trials.find(Kind.COMPLETED) | trials.find(Kind.PRUNED)
+    if trials.roles.by is not None:
+        here &= trials.points[:, trials.roles.by] == level
+    parts = np.array_split(contexts, _PARTS)
+    edges = [(below[-1] + above[0]) / 2 for below, above in itertools.pairwise(parts)]
+    at = np.searchsorted(edges, trials.points[here, trials.roles.context])
+    return int(np.bincount(at, minlength=_PARTS).min())
 
 
 def leave_out_levels(trials: Trials) -> tuple[list[Value | None], Trials, tuple[str, ...]]:

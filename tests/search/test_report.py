@@ -167,7 +167,7 @@ def test_a_unit_that_cannot_be_is_refused(write, tmp_path, unit):
 
 
 def test_a_stored_study_gets_an_answer_and_is_told_to_go_on(bench, monkeypatch):
-    spec = bench.make_spec(trials=120, pack=40, recipe={"epochs": 1})
+    spec = bench.make_spec(trials=240, pack=40, recipe={"epochs": 1})
     bench.run(spec, executor=InlineExecutor())
     opened = []
     monkeypatch.setattr(webbrowser, "open", lambda url: opened.append(url) or False)
