@@ -28,7 +28,7 @@ MOST_BYTES = 13_000
 @pytest.fixture
 def answered(bench):
     """A bench with a study of enough trials for an answer."""
-    spec = bench.make_spec(trials=120, pack=40, recipe={"epochs": 1})
+    spec = bench.make_spec(trials=240, pack=40, recipe={"epochs": 1})
     bench.run(spec, executor=InlineExecutor())
     return bench
 
