@@ -164,11 +164,12 @@ def check(cell: Cell, trials: Trials) -> dict[str, Any]:
         return {"cell": cell, "refused": str(error)}
     seconds = time.perf_counter() - started
     mixes = np.linspace(0, 1, 201)
+    profile = truth.get_profile(AXES[DEPTH].encode(np.array(found.contexts)), mixes)
     step = found.choices[1] - found.choices[0]
     levels = []
     for level in found.levels:  # of which one may have been left out
-        depths = AXES[DEPTH].encode(np.array([best.context for best in level.bests]))
-        g = truth.get_profile(depths, mixes)[AXES[RESIDUAL].levels.index(level.level)]
+        trained = [found.contexts.index(best.context) for best in level.bests]
+        g = profile[AXES[RESIDUAL].levels.index(level.level)][trained]
         lowest = [mixes[row <= row.min() + 1e-9] for row in g]
         cost = max(float(g.mean(axis=0).min() - g.min(axis=1).mean()), 0.0)  # not -1e-18
         best = [

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from archloss.search.analysis.axes import Array, Category
-from archloss.search.analysis.caveats import list_caveats, say_thin
+from archloss.search.analysis.caveats import list_caveats
 from archloss.search.analysis.coverage import (
     FEWEST_FOR_NONE,
     check_trials,
@@ -159,8 +159,9 @@ def answer(trials: Trials, *, bound: float, seed: int = 0) -> Answer:
         sampler=trials.sampler,
         caveats=(
             *few,
-            *say_thin(levels, fewest, bound=bound, context=axis.name, by=by),
-            *list_caveats(trials, surface, levels, contexts=contexts, by=by),
+            *list_caveats(
+                trials, surface, levels, contexts=contexts, fewest=fewest, bound=bound, by=by
+            ),
         ),
         left_out=tuple(level for level in every if level not in names),
         fitted=Fitted(surface=surface, trials=trials),

@@ -18,28 +18,31 @@ def list_caveats(
     levels: "Sequence[LevelAnswer]",
     *,
     contexts: "Array",
+    fewest: Sequence[int],
+    bound: float,
     by: str | None,
 ) -> tuple[str, ...]:
-    """Return what there is to say of an answer at `contexts`, for each level of `by`."""
+    """Return what there is to say of an answer at `contexts`, for each level of `by`.
+
+    `fewest` are the trials that each has in the third of its contexts with the fewest.
+    """
+    context = get_question(trials)[0].name
     return (
-        *_find_untrained(get_question(trials)[0].name, by, levels, contexts),
+        *_find_thin(context, by, levels, fewest, bound),
+        *_find_untrained(context, by, levels, contexts),
         *_find_weaknesses(trials, surface),
         *_find_guesses(trials, levels),
     )
 
 
-def say_thin(
-    levels: "Sequence[LevelAnswer]",
-    fewest: Sequence[int],
-    *,
-    bound: float,
+def _find_thin(
     context: str,
     by: str | None,
+    levels: "Sequence[LevelAnswer]",
+    fewest: Sequence[int],
+    bound: float,
 ) -> list[str]:
-    """Say which levels would have no dependence that matters, had they more than `fewest` trials.
-
-    That is how many they have in the third of their contexts with the fewest.
-    """
+    """Say which levels would have no dependence that matters, had they not so few trials."""
     caveats = []
     for level, count in zip(levels, fewest, strict=True):
         if count < FEWEST_FOR_NONE and level.cost.high < bound:
@@ -91,8 +94,7 @@ def _find_guesses(trials: Trials, levels: "Sequence[LevelAnswer]") -> list[str]:
     by, (axis, _) = trials.roles.by, get_question(trials)
     caveats = []
     for index, level in enumerate(levels):
-        here = completed if by is None else completed & (trials.points[:, by] == index)
-        reached = trials.values[here].min()
+        reached = trials.values[completed & trials.find_level(index)].min()
         contexts = [best.context for best in level.bests if best.objective.estimate < reached]
         if contexts:
             where = "" if by is None else f" and {trials.axes[by].name} = {level.level}"

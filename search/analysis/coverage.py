@@ -74,9 +74,7 @@ def find_trained(trials: Trials, level: int, contexts: Array) -> npt.NDArray[np.
 
     Beyond them is no trial of it, and that all is well there would be the word of other levels.
     """
-    here = trials.find(Kind.COMPLETED)
-    if trials.roles.by is not None:
-        here &= trials.points[:, trials.roles.by] == level
+    here = trials.find(Kind.COMPLETED) & trials.find_level(level)
     tried = trials.points[here, trials.roles.context]
     slack = np.ptp(contexts) / (len(contexts) - 1) / 2
     return np.asarray((contexts >= tried.min() - slack) & (contexts <= tried.max() + slack))
@@ -84,9 +82,7 @@ def find_trained(trials: Trials, level: int, contexts: Array) -> npt.NDArray[np.
 
 def count_fewest(trials: Trials, level: int, contexts: Array) -> int:
     """Return how many trials a level of `by` has in that third of its contexts with the fewest."""
-    here = trials.find(Kind.COMPLETED) | trials.find(Kind.PRUNED)
-    if trials.roles.by is not None:
-        here &= trials.points[:, trials.roles.by] == level
+    here = (trials.find(Kind.COMPLETED) | trials.find(Kind.PRUNED)) & trials.find_level(level)
     parts = np.array_split(contexts, _PARTS)
     edges = [(below[-1] + above[0]) / 2 for below, above in itertools.pairwise(parts)]
     at = np.searchsorted(edges, trials.points[here, trials.roles.context])

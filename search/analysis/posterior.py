@@ -240,7 +240,7 @@ class _Chain:
         self, product: Array, side: Array, smoothness: npt.NDArray[np.int64]
     ) -> _Conditional:
         shrinkage = np.exp(-self._logs @ _SMOOTHNESS[smoothness])
-        deviations = np.maximum(self._deviations, _SMALLEST)[self._groups]
+        deviations = self._deviations[self._groups]
         spreads = np.concatenate([[_VAGUE**-0.5], deviations * np.sqrt(shrinkage)])
         precision = product * spreads
         precision *= spreads[:, None]
@@ -269,11 +269,12 @@ class _Chain:
         rate = 1 / self._deviations**2 + 1 / self._scales**2
         mixing = rate / self._random.standard_gamma(1.0, len(rate))
         shape = (self._sizes + 1) / 2
-        self._deviations = np.sqrt((squares / 2 + 1 / mixing) / self._random.standard_gamma(shape))
+        variances = (squares / 2 + 1 / mixing) / self._random.standard_gamma(shape)
+        self._deviations = np.maximum(np.sqrt(variances), _SMALLEST)
 
     def _rescale(self, weights: Array, product: Array, side: Array) -> Array:
         """Draw intercept and deviations given the weights relative to them: a regression."""
-        deviations = np.maximum(self._deviations, _SMALLEST)
+        deviations = self._deviations
         relative = weights[1:] / deviations[self._groups]
         loadings = self._members * np.concatenate([[1.0], relative])[:, None]
         matrix = loadings.T @ (product @ loadings)

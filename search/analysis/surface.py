@@ -131,10 +131,8 @@ def fit_surface(
             draws=draws,
             random=random,
         )
-    residuals = target - posterior.intercepts[:, None] - posterior.weights @ data.features.T
-    smearing = [scale.measure(residuals[:, labels == label]) for label in np.unique(labels)]
-    reached = trials.values[trials.find(Kind.COMPLETED)]
-    here = strata.number(trials.points[trials.find(Kind.COMPLETED)])
+    completed, used = trials.find(Kind.COMPLETED), np.unique(labels)
+    reached, here = trials.values[completed], strata.number(trials.points[completed])
     spread = [reached[here == label].std() for label in np.unique(here)]
     count = strata.count(trials.axes)
     return Surface(
@@ -142,8 +140,8 @@ def fit_surface(
         divergence=divergence,
         scale=scale,
         strata=strata,
-        noise=_place(posterior.noise, np.unique(labels), count),
-        smearing=_place(np.stack(smearing, axis=-1), np.unique(labels), count),
+        noise=_place(posterior.noise, used, count),
+        smearing=_place(_find_smearing(posterior, data, scale), used, count),
         spread=_place(np.array([spread]), np.unique(here), count)[0],
         penalty=trials.penalty,
         highest=float(np.nanmax([trials.penalty, reached.max()])),
@@ -163,6 +161,15 @@ def _list_bases(trials: Trials, after: Surface | None) -> list[Basis]:
         )
         for detail in details
     ]
+
+
+def _find_smearing(posterior: Posterior, data: Data, scale: Scale) -> Array:
+    """Return by what noise raises what is expected in each of the data's strata `[T, K]`."""
+    if scale.offset is None:
+        return np.ones_like(posterior.noise)
+    rest = data.target - posterior.intercepts[:, None] - posterior.weights @ data.features.T
+    strata = range(posterior.noise.shape[1])
+    return np.stack([scale.measure(rest[:, data.strata == one]) for one in strata], axis=1)
 
 
 def _place(known: Array, strata: npt.NDArray[np.int64], count: int) -> Array:

@@ -49,13 +49,11 @@ class Scale:
         return np.asarray(np.exp(values) * smearing - self.offset)
 
     def measure(self, residuals: Array) -> Array:
-        """Return the factor by which noise raises what is expected, from residuals `[..., N]`.
+        """Return the factor by which noise raises a logarithm's mean, from residuals `[..., N]`.
 
         Duan's smearing estimate (1983, JASA 78(383)): residuals of networks of which some learn
         nothing are far from normal, and the mean of a lognormal would be far too high.
         """
-        if self.offset is None:
-            return np.ones(residuals.shape[:-1])
         return np.asarray(np.exp(residuals).mean(axis=-1))
 
 

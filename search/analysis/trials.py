@@ -52,6 +52,12 @@ class Trials:
         """Return which trials are of a kind `[N]`."""
         return np.asarray(self.kinds == kind.value)
 
+    def find_level(self, level: int) -> npt.NDArray[np.bool_]:
+        """Return which trials are of a level of `by` `[N]`, by its index; all without `by`."""
+        if self.roles.by is None:
+            return np.ones(len(self.points), dtype=bool)
+        return np.asarray(self.points[:, self.roles.by] == level)
+
     @property
     def names(self) -> Sequence[str]:
         """Return the axes' names."""

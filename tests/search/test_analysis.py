@@ -54,6 +54,17 @@ def make_trials(count=400, *, noise=0.002, seed=0, **changes):
     )
 
 
+def prune(trials, values, early, pruned):
+    """Stop some trials at the third epoch, where all had the errors `early`."""
+    return dataclasses.replace(
+        trials,
+        kinds=np.where(pruned, Kind.PRUNED.value, Kind.COMPLETED.value),
+        values=np.where(pruned, np.nan, values),
+        early=early[:, None],
+        rungs=(3,),
+    )
+
+
 def keep(trials, rows):
     return dataclasses.replace(
         trials,
@@ -307,13 +318,7 @@ def test_pruned_trials_do_not_leave_the_lucky_ones_alone():
     early = 0.1 + trials.values + noise + 0.005 * random.standard_normal(600)
     pruned = early > np.median(early)
     values = trials.values + noise
-    told = dataclasses.replace(
-        trials,
-        kinds=np.where(pruned, Kind.PRUNED.value, Kind.COMPLETED.value),
-        values=np.where(pruned, np.nan, values),
-        early=early[:, None],
-        rungs=(3,),
-    )
+    told = prune(trials, values, early, pruned)
     lucky = keep(told, ~pruned)
     whole = dataclasses.replace(trials, values=values)  # had nothing been pruned
     at = np.stack([np.full(50, 0.8), np.zeros(50), np.linspace(0, 1, 50), np.full(50, 0.5)], 1)
@@ -495,13 +500,7 @@ def test_slow_to_learn_is_not_bad_in_the_end():
     # At a rung the errors of deep networks fall with the mix, and those of shallow ones rise.
     early = values + 0.1 + 0.4 * (0.5 - depth) * (mix - 0.5) + 0.005 * random.standard_normal(500)
     pruned = early > np.median(early)
-    told = dataclasses.replace(
-        trials,
-        kinds=np.where(pruned, Kind.PRUNED.value, Kind.COMPLETED.value),
-        values=np.where(pruned, np.nan, values),
-        early=early[:, None],
-        rungs=(3,),
-    )
+    told = prune(trials, values, early, pruned)
     for level in answer(told, bound=0.005).levels:  # the best mix is 0.5 at every depth
         assert level.change.low <= 0 <= level.change.high
         assert abs(level.change.estimate) < 0.15

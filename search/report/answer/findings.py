@@ -64,10 +64,7 @@ class Findings:
         fitted = self.answer.fitted
         trials = self.trials if fitted is None else fitted.trials  # those of the answer's levels
         roles = trials.roles
-        which = trials.find(kind)
-        if roles.by is not None:
-            which = which & (trials.points[:, roles.by] == level)
-        points = trials.points[which]
+        points = trials.points[trials.find(kind) & trials.find_level(level)]
         return (
             self.context_axis.decode(points[:, roles.context]),
             self.choice_axis.decode(points[:, roles.choice]),
