@@ -36,6 +36,7 @@ def make_findings(spec: Spec, experiment: Experiment) -> Findings:
                 "where that was far from the best, cells look worse than they could be.",
             ),
         ),
+        experiment=experiment,
         p_values=confirmation.p_values,
         smallest_p=find_smallest_p(plan.replicates),
     )

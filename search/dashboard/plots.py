@@ -64,7 +64,7 @@ def plot_surface(findings: Findings) -> Plot:
 
     Of an experiment it is the mean of each cell.
     """
-    answer, tiled = findings.answer, findings.source.kind == "experiment"
+    answer, tiled = findings.answer, findings.experiment is not None
     shown = f"{'Mean' if tiled else 'Expected'} {findings.measure.label}"
     data: list[dict[str, Any]] = []
     layout = _make_layout(f"{shown}, everything else tuned; the line is the best")
@@ -153,7 +153,7 @@ def _make_panel(
     """Return a level's surface, or its cells as tiles, and the line of its best choices."""
     answer, factor = findings.answer, findings.measure.factor
     unit = "%" if findings.measure.is_error_rate else ""
-    tiled = findings.source.kind == "experiment"
+    tiled = findings.experiment is not None
     across: Callable[[float], float | str] = findings.format_context if tiled else _round
     up: Callable[[float], float | str] = findings.format_choice if tiled else _round
     most = len(answer.choices) if tiled else _CHOICES

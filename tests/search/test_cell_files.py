@@ -10,7 +10,8 @@ from archloss.search.analysis.confirmation import confirm
 from archloss.search.analysis.experiment import Experiment
 from archloss.search.analysis.verdict import Verdict
 from archloss.search.dashboard.plots import plot_surface
-from archloss.search.report.answer.cells import find_cells, make_cell_tables
+from archloss.search.report.answer.caveats import list_caveats
+from archloss.search.report.answer.cells import make_cell_tables
 from archloss.search.report.answer.colours import choose_colours
 from archloss.search.report.answer.markdown import make_markdown
 from archloss.search.report.answer.page import make_page
@@ -53,17 +54,10 @@ def findings(experiment):
         known,
         answer=confirmed.answer,
         trials=confirmed.trials,
+        experiment=experiment,
         p_values=confirmed.p_values,
         source=replace(known.source, kind="experiment", name="digits-confirm"),
     )
-
-
-def test_cells_are_the_means_of_the_experiment(experiment, findings):
-    cells = find_cells(findings)
-    assert cells.means == pytest.approx(experiment.means)
-    assert cells.diverged.tolist() == experiment.diverged.sum(axis=3).tolist()
-    assert cells.replicates == REPLICATES
-    assert find_cells(make_findings([make_level(Verdict.NONE)])) is None
 
 
 def test_tables_have_a_row_for_each_context_and_a_column_for_each_choice(experiment, findings):
@@ -88,6 +82,12 @@ def test_cells_stand_in_the_page_and_in_markdown(experiment, findings):
     other = make_findings([make_level(Verdict.NONE)])
     assert "## Cells" not in make_markdown(other)
     assert "trainings" not in make_page(other)
+
+
+def test_an_experiment_is_not_referred_to_another_one(findings):
+    assert list_caveats(findings) == list(findings.answer.caveats)
+    caveats = list_caveats(make_findings([make_level(Verdict.NONE)]))
+    assert "archloss confirm" in caveats[-1]
 
 
 def test_cells_are_tiles_with_nothing_between_them(experiment, findings):

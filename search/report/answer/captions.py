@@ -4,7 +4,6 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from archloss.search.report.answer.cells import find_cells
 from archloss.search.report.answer.findings import Findings
 from archloss.search.report.answer.sentences import name_level
 
@@ -65,7 +64,7 @@ def make_captions(findings: Findings) -> Captions:
 def _say_surface(findings: Findings) -> str:
     answer, label = findings.answer, findings.measure.label
     at = f"at each {answer.context} and {answer.choice}"
-    if findings.source.kind == "experiment":
+    if findings.experiment is not None:
         return (
             f"The mean {label} {at} that was tried, dark being good: a tile is a cell of the "
             f"tables below. The line is the best {answer.choice}."
@@ -89,11 +88,11 @@ def _say_steps(findings: Findings) -> str:
 
 
 def _say_cells(findings: Findings) -> str:
-    cells, answer = find_cells(findings), findings.answer
-    if cells is None:
+    experiment, answer = findings.experiment, findings.answer
+    if experiment is None:
         return ""
     return (
-        f"The mean {findings.measure.label} of {cells.replicates} trainings, a row for each "
+        f"The mean {findings.measure.label} of {experiment.replicates} trainings, a row for each "
         f"{answer.context} and a column for each {answer.choice}. The best {answer.choice} is the "
         "one with the lowest expected error, for which what is noisy is pulled towards its "
         "neighbours: it may be another than the one with the lowest mean."

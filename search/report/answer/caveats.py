@@ -13,7 +13,7 @@ def list_remarks(findings: Findings) -> list[str]:
 def list_caveats(findings: Findings) -> list[str]:
     """Return what limits the answer."""
     caveats = [*findings.answer.caveats, *findings.evidence.remarks]
-    if findings.source.kind == "experiment":
+    if findings.experiment is not None:
         return caveats
     if findings.source.kind == "table":
         way = "An experiment that is designed for the question is the way to be sure."

@@ -1,7 +1,4 @@
-"""The cells of an experiment: what their trainings reached on average, as numbers and as tables.
-
-L level of `by`, D context, M choice.
-"""
+"""The cells of an experiment as tables: what their trainings reached on average."""
 
 from dataclasses import dataclass
 
@@ -9,18 +6,9 @@ import numpy as np
 import numpy.typing as npt
 
 from archloss.search.analysis.axes import Array
-from archloss.search.analysis.trials import Kind
 from archloss.search.report.answer.findings import Findings
 from archloss.search.report.answer.sentences import name_level
-
-
-@dataclass(frozen=True, kw_only=True, eq=False)
-class Cells:
-    """Each cell's mean `[L, D, M]` over its trainings, and how many of these `diverged`."""
-
-    means: Array
-    diverged: npt.NDArray[np.int64]
-    replicates: int
+from archloss.spaces.dimensions import Value
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -40,51 +28,37 @@ class CellTable:
     rows: tuple[CellRow, ...]
 
 
-def find_cells(findings: Findings) -> Cells | None:
-    """Return the cells of an experiment, None of other trials.
+def make_cell_tables(findings: Findings) -> tuple[CellTable, ...]:
+    """Return a table for each level of an experiment, and none of other trials.
 
     A network that diverged counts with what guessing reaches.
     """
-    if findings.source.kind != "experiment":
-        return None
-    trials = findings.trials
-    contexts, choices = findings.context_axis.steps, findings.choice_axis.steps
-    # An experiment's trials are ordered by level, context and choice.
-    shape = (len(findings.answer.levels), len(contexts), len(choices), -1)
-    diverged = trials.find(Kind.DIVERGED)
-    values = np.where(diverged, trials.penalty, trials.values).reshape(shape)
-    return Cells(
-        means=values.mean(axis=3),
-        diverged=diverged.reshape(shape).sum(axis=3),
-        replicates=values.shape[3],
-    )
-
-
-def make_cell_tables(findings: Findings) -> tuple[CellTable, ...]:
-    """Return a table for each level of an experiment, and none of other trials."""
-    cells = find_cells(findings)
-    if cells is None:
+    experiment = findings.experiment
+    if experiment is None:
         return ()
+    counts = experiment.diverged.sum(axis=3)
     return tuple(
-        _make_table(findings, cells, index) for index in range(len(findings.answer.levels))
+        _make_table(findings, level, means, diverged)
+        for level, means, diverged in zip(experiment.levels, experiment.means, counts, strict=True)
     )
 
 
-def _make_table(findings: Findings, cells: Cells, index: int) -> CellTable:
-    def write(row: int, column: int) -> tuple[str, str]:
-        count = int(cells.diverged[index, row, column])
-        mean = findings.measure.format_value(float(cells.means[index, row, column]))
-        return mean, f"{count} diverged" if count else ""
+def _make_table(
+    findings: Findings, level: Value | None, means: Array, diverged: npt.NDArray[np.int64]
+) -> CellTable:
+    def write(mean: float, count: int) -> tuple[str, str]:
+        return findings.measure.format_value(mean), f"{count} diverged" if count else ""
 
-    choices = findings.choice_axis.steps
     return CellTable(
-        name=name_level(findings, findings.answer.levels[index].level),
-        choices=tuple(findings.format_choice(choice) for choice in choices),
+        name=name_level(findings, level),
+        choices=tuple(findings.format_choice(choice) for choice in findings.choice_axis.steps),
         rows=tuple(
             CellRow(
                 context=findings.format_context(context),
-                cells=tuple(write(row, column) for column in range(len(choices))),
+                cells=tuple(map(write, here, counts)),
             )
-            for row, context in enumerate(findings.context_axis.steps)
+            for context, here, counts in zip(
+                findings.context_axis.steps, means.tolist(), diverged.tolist(), strict=True
+            )
         ),
     )

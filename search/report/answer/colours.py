@@ -6,7 +6,6 @@ from typing import Literal
 import numpy as np
 
 from archloss.search.analysis.axes import Array, Numeric
-from archloss.search.report.answer.cells import find_cells
 from archloss.search.report.answer.findings import Findings
 from archloss.search.report.answer.ticks import encode, list_ticks
 from archloss.search.report.scales import find_colour_range
@@ -44,9 +43,8 @@ def list_heights(findings: Findings) -> list[Array]:
 
     A row is a context of that level, and a column a choice.
     """
-    cells = find_cells(findings)
-    if cells is not None:
-        return list(cells.means)
+    if findings.experiment is not None:
+        return list(findings.experiment.means)
     return [level.profile for level in findings.answer.levels]
 
 

@@ -6,6 +6,7 @@ from typing import Literal
 from archloss.search.analysis.answer import Answer
 from archloss.search.analysis.axes import Array, Numeric
 from archloss.search.analysis.evidence import Evidence
+from archloss.search.analysis.experiment import Experiment
 from archloss.search.analysis.trials import Kind, Trials
 from archloss.search.report.answer.measure import Measure
 from archloss.search.report.wording import format_setting
@@ -34,17 +35,17 @@ class Source:
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Findings:
-    """What a report is made of; `p_values`, of no interaction, are an experiment's, by level.
+    """What a report is made of; of a search there is no `experiment`.
 
-    `smallest_p` is the lowest that so few replicates can give.
-
-    The evidence may be left out.
+    `p_values`, of no interaction, are an experiment's, by level; `smallest_p` is the lowest that so
+    few replicates can give. The evidence may be left out.
     """
 
     answer: Answer
     trials: Trials
     measure: Measure
     source: Source
+    experiment: Experiment | None = None
     p_values: tuple[float, ...] = field(default=())
     smallest_p: float = 0.0
     evidence: Evidence = field(default_factory=Evidence)

@@ -102,13 +102,12 @@ def _draw_panel(
     contexts = [best.context for best in level.bests]
     across = [encode(findings.context_axis, context) for context in contexts]
     up = [encode(findings.choice_axis, choice) for choice in answer.choices]
-    is_experiment = findings.source.kind == "experiment"
-    if is_experiment:
+    if findings.experiment is not None:
         filled = _draw_tiles(axis, across, up, heights, colours)
     else:
         filled = _draw_bands(axis, across, up, heights, colours)
     for kind, marker, label in _KINDS:
-        if kind is Kind.DIVERGED or not is_experiment:  # of which all cells are full
+        if kind is Kind.DIVERGED or findings.experiment is None:  # of which all cells are full
             _draw_trials(axis, findings, index, kind, marker, label)
     bests = [encode(findings.choice_axis, best.choice.estimate) for best in level.bests]
     axis.plot(
@@ -168,7 +167,7 @@ def _make_norm(colours: Colours) -> Normalize:
 
 def _find_room(findings: Findings, axis: Numeric) -> float:
     """Return how much of an axis is shown beyond either end: half a tile of an experiment."""
-    return 0.5 / (len(axis.steps) - 1) if findings.source.kind == "experiment" else _ROOM
+    return _ROOM if findings.experiment is None else 0.5 / (len(axis.steps) - 1)
 
 
 def _draw_trials(
@@ -193,7 +192,7 @@ def _draw_trials(
 
 
 def _scale_bar(bar: Colorbar, findings: Findings, colours: Colours) -> None:
-    measured = "mean" if findings.source.kind == "experiment" else "expected"
+    measured = "expected" if findings.experiment is None else "mean"
     bar.set_label(f"{measured} {findings.measure.label}, tuned")
     bar.ax.yaxis.set_major_locator(FixedLocator([tick for tick, _ in colours.ticks]))
     bar.ax.yaxis.set_minor_locator(NullLocator())
