@@ -9,6 +9,8 @@ import pytest
 
 from archloss.storage.database import Database
 
+sys.path.insert(0, str(Path(__file__).parent / "shared"))  # for what tests of several folders use
+
 _SERVER = Path(__file__).parents[1] / "benchmarks" / "postgres_server.py"
 _TEMPLATE = "archloss_template"
 

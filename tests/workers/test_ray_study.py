@@ -5,6 +5,7 @@ import time
 from pathlib import Path
 
 import pytest
+from plans import CHOICES, CONTEXTS, LEVELS, make_document
 
 from archloss.search.driver import Jobs, Run, run_study
 from archloss.search.executors import make_executor
@@ -43,46 +44,8 @@ class Recorder:
         return future
 
 
-CONTEXTS, CHOICES = (1, 2), (0.0, 0.5, 1.0)
-FIXED = {
-    "width": 8,
-    "residual": True,
-    "mse_on": "probabilities",
-    "normalisation": "layer",
-    "activation": "relu",
-    "optimizer": "adamw",
-    "learning_rate": 0.01,
-    "weight_decay": 0.001,
-    "momentum": 0.9,
-    "schedule": "cosine",
-    "dropout": 0.0,
-}
-EXPERIMENT = {
-    "dataset": "iris",
-    "space": {"width": 8, "residual": True},
-    "recipe": {"epochs": 2, "seed": 3},
-    "search": {"sampler": "plan", "keep_weights": 0},
-    "workers": {"executor": "ray", "processes": 2, "gpus_per_worker": 0, "pack": 4},
-    "plan": {
-        "confirms": "stormy",
-        "confirms_digest": "0" * 64,
-        "context": "depth",
-        "choice": "ce_weight",
-        "contexts": CONTEXTS,
-        "choices": CHOICES,
-        "bound": 0.005,
-        "replicates": 3,
-        "designs": [
-            FIXED | {"depth": context, "ce_weight": choice}
-            for context in CONTEXTS
-            for choice in CHOICES
-        ],
-    },
-}
-
-
 def run(database, name, train, executor, document=SPEC):
-    spec = Spec.model_validate({"name": name} | document)
+    spec = Spec.model_validate(document | {"name": name})
     study = database.create_study(
         name=name,
         spec=spec.to_json(),
@@ -167,23 +130,24 @@ def test_study_goes_through_a_machine_that_joins_and_one_that_dies(
 
 def test_an_experiment_says_the_same_wherever_it_is_trained(ray_here, jobs, tmp_path):
     database = Database(f"sqlite:///{tmp_path / 'studies.db'}")
-    executor = make_executor(WorkersSpec.model_validate(EXPERIMENT["workers"]))
+    document = make_document(
+        workers={"executor": "ray", "processes": 2, "gpus_per_worker": 0, "pack": 4}
+    )
+    executor = make_executor(WorkersSpec.model_validate(document["workers"]))
     try:
-        afar = run(database, "afar", jobs.train, executor, EXPERIMENT)
+        afar = run(database, "afar", jobs.train, executor, document)
     finally:
         executor.close(now=True)
-    here = run(database, "here", jobs.train, InlineExecutor(), EXPERIMENT)
+    here = run(database, "here", jobs.train, InlineExecutor(), document)
     database.close()
 
-    def list_values(trials):
-        return {
-            (trial.params["depth"], trial.params["ce_weight"], trial.params["replicate"]): trial
-            for trial in trials.values()
-        }
+    def order(trials):
+        keys = ("residual", "depth", "ce_weight", "replicate")
+        return {tuple(trial.params[key] for key in keys): trial for trial in trials.values()}
 
-    ours, theirs = list_values(here), list_values(afar)
+    ours, theirs = order(here), order(afar)
     assert ours.keys() == theirs.keys()
-    assert len(ours) == len(afar) == len(CONTEXTS) * len(CHOICES) * 3
+    assert len(ours) == len(afar) == 3 * len(LEVELS) * len(CONTEXTS) * len(CHOICES)
     for key, trial in ours.items():
         assert theirs[key].state == trial.state == "COMPLETE"
         assert theirs[key].value == pytest.approx(trial.value, abs=1e-6)
