@@ -29,6 +29,7 @@ from archloss.search.cli.options import (
 from archloss.search.cli.shown import describe_counts, describe_experiment
 from archloss.search.cli.studies import open_study
 from archloss.search.confirm import name_experiment
+from archloss.search.grid import LARGEST_GRID
 from archloss.search.report import REPORT_FOLDER
 from archloss.search.report.summary import Summary, summary_to_json
 
@@ -80,13 +81,17 @@ class ConfirmOptions:
     contexts: Annotated[
         int | None,
         typer.Option(
-            min=2, help="Contexts, evenly over those tried. Without it: 6.", rich_help_panel=_DESIGN
+            min=2,
+            max=LARGEST_GRID,
+            help="Contexts, evenly over those tried. Without it: 6.",
+            rich_help_panel=_DESIGN,
         ),
     ] = None
     choices: Annotated[
         int | None,
         typer.Option(
             min=3,
+            max=LARGEST_GRID,
             help="Choices: half of them evenly over those tried, half near the likely best. "
             "Without it: 7.",
             rich_help_panel=_DESIGN,

@@ -119,6 +119,7 @@ def propose_plan(
     size = Size(
         contexts=options.contexts or Size.contexts,
         choices=options.choices or Size.choices,
+        replicates=options.replicates,
         power=options.power or Size.power,
     )
     proposal = propose(

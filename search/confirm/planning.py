@@ -6,8 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from archloss.search.confirm import name_experiment
-from archloss.search.confirm.proposal import ConfirmError, Proposal
-from archloss.search.grid import LARGEST_GRID
+from archloss.search.confirm.proposal import Proposal, check_trainings
 from archloss.search.spec import Spec, override_spec
 
 
@@ -35,13 +34,7 @@ def plan_experiment(parent: Spec, proposal: Proposal, wish: Wish) -> Spec:
     the parent's digest, and from the experiment's name where it has one of its own, so that nobody
     chooses it, and another experiment is trained anew.
     """
-    trainings = len(proposal.designs) * wish.replicates
-    if trainings > LARGEST_GRID:
-        raise ConfirmError(
-            f"an experiment must have at most {LARGEST_GRID:,} trainings, but {trainings:,} were "
-            f"asked for, {len(proposal.designs):,} designs x {wish.replicates} replicates: lower "
-            "--contexts, --choices or --replicates"
-        )
+    check_trainings(len(proposal.designs), wish.replicates)
     changes: dict[str, Any] = {
         "name": wish.name,
         "trials": None,

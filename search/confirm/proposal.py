@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from archloss.search.analysis import FEWEST_REPLICATES
 from archloss.search.analysis.answer import profile_surface
 from archloss.search.analysis.axes import Array, Axis, Category, Numeric
 from archloss.search.analysis.coverage import check_trials, leave_out_levels, spread_places
@@ -13,6 +14,7 @@ from archloss.search.analysis.power import Replication, plan_replicates
 from archloss.search.analysis.profile import Profile
 from archloss.search.analysis.surface import Surface, fit_surface
 from archloss.search.analysis.trials import Kind, Trials
+from archloss.search.grid import LARGEST_GRID
 from archloss.spaces.dimensions import Choice, Dimension, Integer, Value
 from archloss.spaces.errors import ArchlossError
 
@@ -31,10 +33,14 @@ class ConfirmError(ArchlossError):
 
 @dataclass(frozen=True, kw_only=True)
 class Size:
-    """How large an experiment is wanted; the fitted noise and `power` say the replicates."""
+    """How large an experiment is wanted.
+
+    Where `replicates` are None, the fitted noise and `power` say how many.
+    """
 
     contexts: int = 6
     choices: int = 7
+    replicates: int | None = None
     power: float = 0.8
 
 
@@ -60,14 +66,19 @@ class Proposal:
 def propose(
     trials: Trials, dimensions: Mapping[str, Dimension], *, size: Size, bound: float
 ) -> Proposal:
-    """Return the experiment; raise AnalysisError or ConfirmError where the trials suggest none."""
+    """Return the experiment; raise AnalysisError or ConfirmError where the trials suggest none.
+
+    ConfirmError is raised too where it is sure to be too large, before anything takes time.
+    """
     _check_conditions(trials, dimensions)
     asked = trials.roles.by
     by = None if asked is None else trials.axes[asked].name
     check_trials(trials)
     levels, trials, notes = leave_out_levels(trials)
-    surface = fit_surface(trials, random=np.random.default_rng(0))
     contexts = _spread(trials, trials.roles.context, size.contexts)
+    designs = len(levels) * len(contexts) * _limit_choices(trials, size.choices)
+    check_trainings(designs, size.replicates or FEWEST_REPLICATES)  # which a fit need not precede
+    surface = fit_surface(trials, random=np.random.default_rng(0))
     whole = profile_surface(trials, surface, contexts=contexts)
     choices = _choose(trials, whole, size.choices)
     profile = profile_surface(trials, surface, contexts=contexts, choices=choices)
@@ -79,18 +90,18 @@ def propose(
     if trials.roles.by is None and by is not None:
         assert levels[0] is not None
         fixed[by] = levels[0]  # the one level that was left
-    designs = tuple(_decode(point, trials.axes, dimensions, fixed) for point in flat)
+    tuned = tuple(_decode(point, trials.axes, dimensions, fixed) for point in flat)
     context, choice = names[trials.roles.context], names[trials.roles.choice]
     return Proposal(
         context=context,
         choice=choice,
         by=None if trials.roles.by is None else by,
-        contexts=tuple(sorted({float(design[context]) for design in designs})),
-        choices=tuple(sorted({float(design[choice]) for design in designs})),
+        contexts=tuple(sorted({float(design[context]) for design in tuned})),
+        choices=tuple(sorted({float(design[choice]) for design in tuned})),
         levels=tuple(level for level in levels if level is not None)
         if trials.roles.by is not None
         else (),
-        designs=designs,
+        designs=tuned,
         replication=plan_replicates(surface, profile, bound=bound, power=size.power),
         notes=notes,
     )
@@ -115,6 +126,17 @@ def settle(surface: Surface, points: Array, others: Sequence[int]) -> Array:
     return settled
 
 
+def check_trainings(designs: int, replicates: int) -> None:
+    """Raise ConfirmError where designs are too many to be trained so often."""
+    trainings = designs * replicates
+    if trainings > LARGEST_GRID:
+        raise ConfirmError(
+            f"an experiment must have at most {LARGEST_GRID:,} trainings, but {trainings:,} were "
+            f"asked for, {designs:,} designs x {replicates} replicates: lower --contexts, "
+            "--choices or --replicates"
+        )
+
+
 def _check_conditions(trials: Trials, dimensions: Mapping[str, Dimension]) -> None:
     roles = trials.roles
     for option, axis in (("context", roles.context), ("choice", roles.choice), ("by", roles.by)):
@@ -132,6 +154,14 @@ def _check_conditions(trials: Trials, dimensions: Mapping[str, Dimension]) -> No
 def _spread(trials: Trials, index: int, count: int) -> Array:
     """Return up to so many places, evenly over what was tried of an axis, ends included."""
     return spread_places(_get_axis(trials, index), *_find_ends(trials, index), count=count)
+
+
+def _limit_choices(trials: Trials, count: int) -> int:
+    """Return how many of so many choices there can be."""
+    axis = _get_axis(trials, trials.roles.choice)
+    if axis.steps:
+        return min(count, len(axis.steps))
+    return min(count, round(axis.high - axis.low) + 1) if axis.whole else count
 
 
 def _choose(trials: Trials, profile: Profile, count: int) -> Array:

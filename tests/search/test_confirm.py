@@ -443,9 +443,18 @@ def test_choices_that_merge_are_the_same_plan_where_as_many_are_asked_for(confir
 def test_a_plan_of_too_many_trainings_is_refused_before_it_is_stored(confirm, home):
     options = ("--plan-only", "--contexts", 4, "--choices", 50, "--replicates", 1000)
     said = confirm(*options, code=2).stderr
-    assert "an experiment must have at most 100,000 trainings, but " in said
-    assert "designs x 1000 replicates: lower --contexts, --choices or --replicates" in said
+    assert "an experiment must have at most 100,000 trainings, but 400,000 were asked" in said
+    assert "400 designs x 1000 replicates: lower --contexts, --choices or --replicates" in said
     assert "mine" not in run("list", "--folder", home).stdout
+
+
+def test_choices_that_no_memory_would_hold_are_refused_before_anything_is_fitted(
+    confirm, monkeypatch
+):
+    monkeypatch.setattr("archloss.search.confirm.proposal.fit_surface", None)
+    said = confirm("--plan-only", "--contexts", 2, "--choices", 90_000, code=2).stderr
+    assert "trainings, but 2,160,000 were asked for, 360,000 designs x 6 replicates" in said
+    assert "must be at most 100000, but got" in confirm("--choices", 10**9, code=2).stderr
 
 
 def test_a_plan_that_is_stored_can_be_taken_away(confirm, home):
