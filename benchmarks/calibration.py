@@ -193,7 +193,7 @@ def check(cell: Cell, trials: Trials) -> dict[str, Any]:
                     )
                 ),
                 "change": covers(
-                    level.change,
+                    level.change.difference,
                     lowest[-1].min() - lowest[0].max() - step,
                     lowest[-1].max() - lowest[0].min() + step,
                 ),

@@ -91,7 +91,7 @@ def check(cell: Cell) -> dict[str, Any]:
                 "cost": covers(level.cost, cost, cost),
                 "best": float(np.mean(best)),
                 "change": covers(
-                    level.change,
+                    level.change.difference,
                     lowest[-1].min() - lowest[0].max(),
                     lowest[-1].max() - lowest[0].min(),
                 ),

@@ -24,6 +24,7 @@ from archloss.search.analysis.surface import Surface, fit_surface
 from archloss.search.analysis.threads import on_one_thread
 from archloss.search.analysis.trials import Kind, Trials
 from archloss.search.analysis.verdict import (
+    Change,
     Cost,
     Interval,
     Verdict,
@@ -52,15 +53,14 @@ class LevelAnswer:
     """The answer for one level of `by`; `level` is None where there is no `by`.
 
     `bests` are at those of the answer's contexts where the level was trained. `change` is the best
-    choice's in the last of them less that in the first, and `cost` the mean objective of one choice
-    for all of them less that of each one's own. `common` is that one choice. `profile` `[U, M]` is
-    the lowest expected objective at each of them and each choice, from `profile_low` to
-    `profile_high`.
+    choice's from the first of them to the last, and `cost` the mean objective of one choice for all
+    of them less that of each one's own. `common` is that one choice. `profile` `[U, M]` is the
+    lowest expected objective at each of them and each choice, from `profile_low` to `profile_high`.
     """
 
     level: Value | None
     bests: tuple[Best, ...]
-    change: Interval
+    change: Change
     cost: Interval
     common: float
     verdict: Verdict

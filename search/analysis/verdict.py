@@ -104,12 +104,28 @@ def estimate_cost(draws: Array) -> Cost:
     )
 
 
-def estimate_best(draws: Array, choices: Array) -> tuple[list[Interval], list[Interval], Interval]:
+@dataclass(frozen=True, kw_only=True)
+class Change:
+    """How the best choice changes from the first context to the last.
+
+    `ratio` is the last to the first; None where there are choices that are not above 0.
+    """
+
+    difference: Interval
+    ratio: Interval | None
+
+    @property
+    def is_sure(self) -> bool:
+        """Say whether the interval is clear of no change."""
+        return self.difference.low > 0 or self.difference.high < 0
+
+
+def estimate_best(draws: Array, choices: Array) -> tuple[list[Interval], list[Interval], Change]:
     """Return, for each context, the best choice and the profile there, and the best one's change.
 
-    `draws` is `[T, U, M]` at choices `[M]`; the change is from the first context to the last. A
-    draw's own minimum lies too low, and the profile at the best choice may lie above the true
-    minimum: the interval of the lowest objective reaches from the one to the other.
+    `draws` is `[T, U, M]` at choices `[M]`. A draw's own minimum lies too low, and the profile at
+    the best choice may lie above the true minimum: the interval of the lowest objective reaches
+    from the one to the other.
     """
     tail = (1 - LEVEL) / 2
     mean = draws.mean(axis=0)
@@ -129,6 +145,10 @@ def estimate_best(draws: Array, choices: Array) -> tuple[list[Interval], list[In
         )
         for row, place in enumerate(at)
     ]
-    change = np.quantile(best[:, -1] - best[:, 0], [tail, 1 - tail])
-    moved = float(choices[at[-1]] - choices[at[0]])
-    return bests, values, Interval.around(moved, *change)
+    first, last = float(choices[at[0]]), float(choices[at[-1]])
+    difference = np.quantile(best[:, -1] - best[:, 0], [tail, 1 - tail])
+    ratio = None
+    if choices.min() > 0:
+        ends = np.quantile(best[:, -1] / best[:, 0], [tail, 1 - tail])
+        ratio = Interval.around(last / first, *ends)
+    return bests, values, Change(difference=Interval.around(last - first, *difference), ratio=ratio)

@@ -6,7 +6,7 @@ from archloss.search.analysis.answer import Answer, Best, LevelAnswer
 from archloss.search.analysis.axes import Category, Numeric
 from archloss.search.analysis.basis import Roles
 from archloss.search.analysis.trials import Kind, Trials
-from archloss.search.analysis.verdict import Interval, Verdict
+from archloss.search.analysis.verdict import Change, Interval, Verdict
 from archloss.search.report.answer.findings import Findings, Source
 from archloss.search.report.answer.measure import make_study_measure
 
@@ -37,7 +37,10 @@ def make_level(
             )
             for context, best in zip(contexts, bests, strict=True)
         ),
-        change=Interval(estimate=change, low=change - spread, high=change + spread),
+        change=Change(
+            difference=Interval(estimate=change, low=change - spread, high=change + spread),
+            ratio=None,
+        ),
         cost=Interval(estimate=cost[0], low=cost[1], high=cost[2]),
         common=CHOICES[5],
         verdict=verdict,

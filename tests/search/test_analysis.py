@@ -354,7 +354,17 @@ def test_the_best_choice_and_its_change_are_what_they_are_by_hand():
     bests, values, change = estimate_best(np.repeat(curves[None], 50, axis=0), choices)
     assert [dataclasses.astuple(best) for best in bests] == [(0.0, 0.0, 0.0), (1.0, 1.0, 1.0)]
     assert [value.estimate for value in values] == [0.0, 0.5]
-    assert dataclasses.astuple(change) == (1.0, 1.0, 1.0)
+    assert dataclasses.astuple(change.difference) == (1.0, 1.0, 1.0)
+    assert change.ratio is None
+    assert change.is_sure
+
+
+def test_the_change_of_choices_above_zero_is_a_ratio_too():
+    choices = np.array([0.001, 0.01, 0.1])
+    curves = np.array([[0.0, 1.0, 4.0], [0.0, 1.0, 4.0], [3.0, 0.0, 1.0]])
+    *_, change = estimate_best(np.stack([curves[1:]] * 90 + [curves[:2]] * 10), choices)
+    assert dataclasses.astuple(change.ratio) == pytest.approx((10.0, 1.0, 10.0))
+    assert not change.is_sure
 
 
 def test_a_shift_is_found_with_its_size():
@@ -362,7 +372,7 @@ def test_a_shift_is_found_with_its_size():
     assert found.verdict is Verdict.INTERACTION
     assert found.more_trials is None
     for level in found.levels:
-        assert 0.5 < level.change.low < 0.8 < level.change.high
+        assert 0.5 < level.change.difference.low < 0.8 < level.change.difference.high
         depths = AXES[0].encode(np.array([best.context for best in level.bests]))
         estimates = [best.choice.estimate for best in level.bests]
         assert np.abs(estimates - (0.5 + 0.8 * (depths - 0.5))).mean() < 0.06
@@ -502,8 +512,8 @@ def test_slow_to_learn_is_not_bad_in_the_end():
     pruned = early > np.median(early)
     told = prune(trials, values, early, pruned)
     for level in answer(told, bound=0.005).levels:  # the best mix is 0.5 at every depth
-        assert level.change.low <= 0 <= level.change.high
-        assert abs(level.change.estimate) < 0.15
+        assert level.change.difference.low <= 0 <= level.change.difference.high
+        assert abs(level.change.difference.estimate) < 0.15
 
 
 def test_what_is_expected_on_a_logarithmic_scale_is_the_mean_and_not_that_of_a_lognormal():

@@ -142,6 +142,22 @@ def test_tables_say_what_is_known_of_each_context(findings):
     )
 
 
+def test_the_change_of_a_choice_whose_ratios_count_is_a_factor():
+    ratio = Interval(estimate=0.31623, low=0.1, high=1.0)
+    level = make_level(Verdict.UNDECIDED)
+    level = replace(level, change=replace(level.change, ratio=ratio))
+    name = "Change of the best learning_rate, depth 1 to 32"
+    plain = make_findings([level], choice="learning_rate")
+    [table] = make_tables(plain)
+    assert dict(table.facts)[name] == "+0.60 (+0.50 to +0.70)"
+    context, choice = plain.trials.axes
+    trials = replace(plain.trials, axes=(context, replace(choice, low=1e-4, log=True)))
+    [table] = make_tables(replace(plain, trials=trials))
+    assert dict(table.facts)[name] == "× 0.316 (× 0.1 to × 1)"
+    [shown] = make_document(plain)["levels"]
+    assert shown["ratio"] == {"estimate": 0.31623, "low": 0.1, "high": 1.0}
+
+
 def test_a_level_may_be_known_at_fewer_contexts_than_others(tmp_path):
     few = make_level(Verdict.NONE, True, bests=(0.4, 0.6, 0.8), contexts=CONTEXTS[1:4])
     findings = make_findings([make_level(Verdict.INTERACTION, False), few], by="residual")

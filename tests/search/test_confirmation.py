@@ -115,7 +115,7 @@ def test_a_shift_in_one_kind_is_confirmed_with_its_cost():
     cost = 0.1 * np.var(np.linspace(0, 1, len(DEPTHS)))
     assert plain.cost.estimate == pytest.approx(cost, rel=0.35)
     assert found.p_values[0] < 0.01 < found.p_values[1]
-    assert plain.change.low > 0.5
+    assert plain.change.difference.low > 0.5
 
 
 @pytest.mark.parametrize("kind", ["slopes", "scatter", "jump", "nothing"])

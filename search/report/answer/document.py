@@ -71,7 +71,8 @@ def _level_to_json(findings: Findings, level: LevelAnswer) -> dict[str, object]:
         "verdict": level.verdict.name.lower(),
         "cost": asdict(level.cost),
         "common": round_number(level.common),
-        "change": asdict(level.change),
+        "change": asdict(level.change.difference),
+        "ratio": None if level.change.ratio is None else asdict(level.change.ratio),
         "contexts": [float(best.context) for best in level.bests],
         "bests": [
             {

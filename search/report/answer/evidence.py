@@ -1,11 +1,13 @@
 """The tables under the answer: what is known of each level, and of each context in it."""
 
 from dataclasses import dataclass
+from functools import partial
 
 from archloss.search.analysis.answer import LevelAnswer
-from archloss.search.analysis.verdict import Interval
+from archloss.search.analysis.verdict import Change, Interval
 from archloss.search.report.answer.findings import Findings
 from archloss.search.report.answer.sentences import name_level, say_verdict_of
+from archloss.search.report.wording import format_setting
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -79,14 +81,22 @@ def _make_table(findings: Findings, index: int) -> LevelTable:
                 f"Change of the best {answer.choice}, {answer.context} "
                 f"{findings.format_context(level.bests[0].context)} to "
                 f"{findings.format_context(level.bests[-1].context)}",
-                f"{_sign(findings, level.change.estimate)} "
-                f"({_sign(findings, level.change.low)} to {_sign(findings, level.change.high)})",
+                _say_change(findings, level.change),
             ),
             *(_say_test(findings, value) for value in findings.p_values[index : index + 1]),
         ),
         columns=(answer.context, f"best {answer.choice}", measure.label, f"with {common}"),
         rows=rows,
     )
+
+
+def _say_change(findings: Findings, change: Change) -> str:
+    """Return by how much the best choice changes, or how many times it is where ratios count."""
+    if findings.choice_axis.log and change.ratio is not None:
+        shown, write = change.ratio, _times
+    else:
+        shown, write = change.difference, partial(_sign, findings)
+    return f"{write(shown.estimate)} ({write(shown.low)} to {write(shown.high)})"
 
 
 def _say_test(findings: Findings, p_value: float) -> tuple[str, str]:
@@ -103,3 +113,12 @@ def _format_choices(findings: Findings, interval: Interval) -> str:
 
 def _sign(findings: Findings, change: float) -> str:
     return f"{'-' if change < 0 else '+'}{findings.format_choice(abs(change))}"
+
+
+def _times(ratio: float) -> str:
+    """Return a ratio as a factor.
+
+    >>> [_times(ratio) for ratio in (0.31623, 1.0, 128.0)]
+    ['× 0.316', '× 1', '× 128']
+    """
+    return f"× {format_setting(ratio)}"

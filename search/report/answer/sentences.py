@@ -68,16 +68,11 @@ def _list_levels(findings: Findings) -> list[Value | None]:
 def say_verdict_of(findings: Findings, level: LevelAnswer) -> str:
     """Return a level's verdict in a few words."""
     answer = findings.answer
-    if level.verdict is Verdict.UNDECIDED and seems_to_move(level):
+    if level.verdict is Verdict.UNDECIDED and level.change.is_sure:
         return (
             f"the best {answer.choice} seems to move with {answer.context}, not known if it matters"
         )
     return level.verdict.value.format(choice=answer.choice, context=answer.context)
-
-
-def seems_to_move(level: LevelAnswer) -> bool:
-    """Say whether the interval of the best choice's change is clear of 0."""
-    return level.change.low > 0 or level.change.high < 0
 
 
 def describe_more(more_trials: float) -> str:
@@ -96,7 +91,7 @@ def describe_more(more_trials: float) -> str:
 def _say_verdict(findings: Findings) -> str:
     answer = findings.answer
     told = [level for level in answer.levels if level.verdict is answer.verdict]
-    moving = [level for level in told if seems_to_move(level)]
+    moving = [level for level in told if level.change.is_sure]
     if answer.verdict is Verdict.NONE and moving:
         told = moving  # of which "if at all" would be wrong
     where = (
@@ -110,7 +105,7 @@ def _say_verdict(findings: Findings) -> str:
         beside = [
             level.level
             for level in rest
-            if level.verdict is verdict and seems_to_move(level) is moves
+            if level.verdict is verdict and level.change.is_sure is moves
         ]
         if beside:
             text += f";{_list(findings, beside)}{clause}"
@@ -194,7 +189,7 @@ def _say_level(findings: Findings, level: LevelAnswer) -> str:
     common = findings.format_choice(level.common)
     first, last = _find_move(level)
     move = f"from {_say_best(findings, first)} to {_say_best(findings, last)}"
-    if level.verdict is Verdict.UNDECIDED and seems_to_move(level):
+    if level.verdict is Verdict.UNDECIDED and level.change.is_sure:
         return (
             f"it seems to move {move}, and one for every {answer.context}, {common}, would cost "
             f"{between} {unit}"
