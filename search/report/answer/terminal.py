@@ -45,7 +45,7 @@ def print_answer(console: Console, findings: Findings, paths: Sequence[Path]) ->
 
 def _make_table(table: LevelTable) -> Table:
     """Return the level's table, with a column for each kind of interval."""
-    shown = Table(box=None, padding=(0, 2), pad_edge=False)
+    shown = Table(box=None, padding=(0, 1, 0, 2), pad_edge=False)
     context, choice, value, extra = table.columns
     for column in (context, choice, "95%", value, "95%", extra):
         shown.add_column(column.replace(" ", "\n", 1), justify="right", vertical="bottom")
