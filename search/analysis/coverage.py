@@ -81,8 +81,11 @@ def find_trained(trials: Trials, level: int, contexts: Array) -> npt.NDArray[np.
 
 
 def count_fewest(trials: Trials, level: int, contexts: Array) -> int:
-    """Return how many trials a level of `by` has in that third of its contexts with the fewest."""
-    here = (trials.find(Kind.COMPLETED) | trials.find(Kind.PRUNED)) & trials.find_level(level)
+    """Return how many trials of a level of `by` went to the end where these are fewest.
+
+    That is a third of its contexts. What was pruned does not count: it says how a design begins.
+    """
+    here = trials.find(Kind.COMPLETED) & trials.find_level(level)
     parts = np.array_split(contexts, _PARTS)
     edges = [(below[-1] + above[0]) / 2 for below, above in itertools.pairwise(parts)]
     at = np.searchsorted(edges, trials.points[here, trials.roles.context])

@@ -15,7 +15,7 @@ weights at once, then each term's deviation twice: given the weights, and given 
 to it, so that the chain does not get stuck near 0 (Yu and Meng 2011, JCGS 20(3), "interweaving").
 Drawn given the weights the smoothness would stay where it began.
 
-N trial, P function, G term, D axis, S stratum, T draw.
+N trial, P function, G term, D axis, S stratum, T draw, C covariate.
 """
 
 from dataclasses import dataclass
@@ -45,11 +45,16 @@ COPIES = 3
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Data:
-    """What a surface is fitted to: `features` `[N, P]`, `target` `[N]`, `strata` `[N]` from 0."""
+    """What a surface is fitted to: `features` `[N, P]`, `target` `[N]`, `strata` `[N]` from 0.
+
+    `covariates` `[N, C]`, in the target's units, are what else is known of each trial: the target
+    is a surface and a multiple of each, by slopes with a standard normal prior.
+    """
 
     features: Array
     target: Array
     strata: npt.NDArray[np.int64]
+    covariates: Array | None = None
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -85,11 +90,13 @@ class _Conditional:
 class Posterior:
     """Draws of a surface: `intercepts` `[T]`, `weights` `[T, P]`, `noise` deviations `[T, S]`.
 
-    `state` is where the chain ended; one of the same terms may go on from it.
+    `slopes` `[T, C]` are of the covariates, where there are some. `state` is where the chain ended;
+    one of the same terms may go on from it.
     """
 
     basis: Basis
     intercepts: Array
+    slopes: Array
     weights: Array
     noise: Array
     state: State
@@ -138,19 +145,24 @@ def draw_posterior(
     for _ in range(burn_in):
         chain.sweep()
     kept = [chain.sweep() for _ in range(-(-draws // COPIES))]
-    weights = np.concatenate([weights for weights, _ in kept])[:draws] * chain.unit
+    weights = np.concatenate([weights for weights, _ in kept])[:draws]
     noise = np.repeat(np.stack([noise for _, noise in kept]), COPIES, axis=0)[:draws]
     return Posterior(
         basis=basis,
-        intercepts=weights[:, 0] + chain.centre,
-        weights=weights[:, 1:],
+        intercepts=weights[:, 0] * chain.unit + chain.centre,
+        slopes=weights[:, 1 : chain.head],
+        weights=weights[:, chain.head :] * chain.unit,
         noise=noise * chain.unit,
         state=chain.state,
     )
 
 
 class _Chain:
-    """One Markov chain; the target is standardised, and function 0 is the intercept."""
+    """One Markov chain; the target is standardised, and covariates are divided by its deviation.
+
+    The first `head` (H) functions are the intercept and the covariates. Each is a term of its own,
+    whose deviation is `given`, as a precision.
+    """
 
     def __init__(
         self, data: Data, basis: Basis, random: np.random.Generator, state: State | None
@@ -162,8 +174,11 @@ class _Chain:
         self._logs = np.log1p(basis.powers)
         self._bending = np.flatnonzero(basis.powers.any(axis=0))
         self._sizes = np.bincount(basis.groups)
-        terms = np.concatenate([[0], 1 + basis.groups])  # the intercept is a term of its own
-        self._members = np.eye(1 + len(self._sizes))[terms]  # [P + 1, G + 1]
+        covariates = 0 if data.covariates is None else data.covariates.shape[1]
+        self._given = np.concatenate([[_VAGUE], np.ones(covariates)])
+        self.head = head = len(self._given)
+        terms = np.concatenate([np.arange(head), head + basis.groups])
+        self._members = np.eye(head + len(self._sizes))[terms]  # [H + P, H + G]
         self._orders = np.array([len(term.axes) for term in basis.terms])
         self._set_moments(data)
         scales = np.array([_SCALES[order] for order in self._orders.tolist()])
@@ -190,7 +205,10 @@ class _Chain:
 
     def _set_moments(self, data: Data) -> None:
         target = (data.target - self.centre) / self.unit
-        features = np.concatenate([np.ones((len(target), 1)), data.features], axis=1)
+        columns = [np.ones((len(target), 1)), data.features]
+        if data.covariates is not None:
+            columns.insert(1, data.covariates / self.unit)
+        features = np.concatenate(columns, axis=1)
         strata = range(int(data.strata.max()) + 1)
         products, sides, squares = [], [], []
         for stratum in strata:
@@ -200,13 +218,13 @@ class _Chain:
             squares.append(target[here] @ target[here])
         self._target, self._features, self._strata = target, features, data.strata
         self._counts = np.bincount(data.strata, minlength=len(strata))
-        self._products = np.stack(products)  # [S, P + 1, P + 1]
-        self._rows = self._products.reshape(-1, features.shape[1])  # [S (P + 1), P + 1]
+        self._products = np.stack(products)  # [S, H + P, H + P]
+        self._rows = self._products.reshape(-1, features.shape[1])  # [S (H + P), H + P]
         self._sides = np.stack(sides)
         self._squares = np.array(squares)
 
     def sweep(self) -> tuple[Array, Array]:
-        """Draw everything once; return COPIES of weights `[C, P + 1]`, for noise `[S]`."""
+        """Draw everything once; return COPIES of weights `[..., H + P]`, for noise `[S]`."""
         noise = self._noise
         precision = 1 / self._noise**2
         product = (precision @ self._products.reshape(len(precision), -1)).reshape(
@@ -241,7 +259,7 @@ class _Chain:
     ) -> _Conditional:
         shrinkage = np.exp(-self._logs @ _SMOOTHNESS[smoothness])
         deviations = self._deviations[self._groups]
-        spreads = np.concatenate([[_VAGUE**-0.5], deviations * np.sqrt(shrinkage)])
+        spreads = np.concatenate([self._given**-0.5, deviations * np.sqrt(shrinkage)])
         precision = product * spreads
         precision *= spreads[:, None]
         precision.flat[:: len(precision) + 1] += 1.0  # its diagonal
@@ -258,14 +276,14 @@ class _Chain:
         return given.spreads * self._draw_normal(given.factor, given.half, copies=COPIES)
 
     def _draw_normal(self, factor: Array, half: Array, *, copies: int) -> Array:
-        """Return draws `[C, ...]` from the normal distribution of this factorised precision."""
+        """Return `copies` of a draw from the normal distribution of this factorised precision."""
         halves = half[:, None] + self._random.standard_normal((len(half), copies))
         draws, _ = lapack.dtrtrs(factor, halves, lower=1, trans=1)
         return np.asarray(draws.T)
 
     def _draw_deviations(self, weights: Array, shrinkage: Array) -> None:
         """Draw the terms' deviations given the weights (half-Cauchy by two inverse gammas)."""
-        squares = np.bincount(self._groups, weights[1:] ** 2 / shrinkage)
+        squares = np.bincount(self._groups, weights[self.head :] ** 2 / shrinkage)
         rate = 1 / self._deviations**2 + 1 / self._scales**2
         mixing = rate / self._random.standard_gamma(1.0, len(rate))
         shape = (self._sizes + 1) / 2
@@ -273,17 +291,17 @@ class _Chain:
         self._deviations = np.maximum(np.sqrt(variances), _SMALLEST)
 
     def _rescale(self, weights: Array, product: Array, side: Array) -> Array:
-        """Draw intercept and deviations given the weights relative to them: a regression."""
-        deviations = self._deviations
-        relative = weights[1:] / deviations[self._groups]
-        loadings = self._members * np.concatenate([[1.0], relative])[:, None]
+        """Draw the head and deviations given the weights relative to them: a regression."""
+        deviations, head = self._deviations, self.head
+        relative = weights[head:] / deviations[self._groups]
+        loadings = self._members * np.concatenate([np.ones(head), relative])[:, None]
         matrix = loadings.T @ (product @ loadings)
         spread = (deviations**2 + self._scales**2) / 2
         variance = spread / self._random.standard_gamma(1.0, len(spread))
-        matrix.flat[:: len(matrix) + 1] += np.concatenate([[_VAGUE], 1 / variance])
+        matrix.flat[:: len(matrix) + 1] += np.concatenate([self._given, 1 / variance])
         signed = self._draw_normal(*_factorise(matrix, loadings.T @ side), copies=1)[0]
-        self._deviations = np.maximum(np.abs(signed[1:]), _SMALLEST)
-        return np.concatenate([signed[:1], signed[1:][self._groups] * relative])
+        self._deviations = np.maximum(np.abs(signed[head:]), _SMALLEST)
+        return np.concatenate([signed[:head], signed[head:][self._groups] * relative])
 
     def _draw_scales(self) -> None:
         """Draw the scale that deviations of terms of as many axes share (as _draw_deviations)."""

@@ -2,7 +2,7 @@
 
 A trial that completed is a noisy value. One that diverged says that its design may diverge: what
 is expected is the surface of those that do not, and the penalty, weighed by the chance to diverge.
-One that was pruned counts with what it would have reached (targets.py).
+One that was pruned counts with what it had reached (stages.py).
 
 N trial, D axis, T draw, S stratum.
 """
@@ -15,8 +15,9 @@ import numpy.typing as npt
 from archloss.search.analysis.axes import Array, Numeric
 from archloss.search.analysis.basis import Basis, Roles, list_details, make_basis
 from archloss.search.analysis.divergence import Divergence, fit_divergence
-from archloss.search.analysis.posterior import Data, Posterior, State, draw_posterior
-from archloss.search.analysis.targets import Scale, Strata, assemble, divide
+from archloss.search.analysis.posterior import Posterior, State
+from archloss.search.analysis.stages import Stage, draw_stages, list_stages
+from archloss.search.analysis.targets import Scale, Strata, divide
 from archloss.search.analysis.threads import on_one_thread
 from archloss.search.analysis.trials import Kind, Trials
 from archloss.search.analysis.waic import CLEARLY, SWEEPS, score
@@ -31,7 +32,8 @@ class Surface:
 
     `noise` and `smearing` `[T, S]` are what Scale takes, and `spread` `[S]` the standard deviation
     of all objectives in a stratum. Nothing is expected above `highest`, which no trial has reached.
-    `dropped` counts the pruned trials that could not be used.
+    `states` are where the chains of its stages ended. `dropped` counts the pruned trials that could
+    not be used.
     """
 
     posterior: Posterior
@@ -43,6 +45,7 @@ class Surface:
     spread: Array
     penalty: float
     highest: float
+    states: tuple[State, ...]
     dropped: int
 
     def draw(self, points: Array) -> Array:
@@ -102,23 +105,25 @@ def fit_surface(
     strata = divide(trials)
     bases = _list_bases(trials, after)
     scale = after.scale if after else _choose_scale(trials, bases[0], strata, random)
-    points, target, labels = assemble(trials, strata, scale, bases[0])
+    stages = list_stages(trials, strata, scale)
+    states: list[State | None] = [None] * len(stages)
+    burn_ins = [burn_in] * len(stages)
     if after:
-        (basis,), known = bases, after.posterior
-        state = known.state if known.basis.terms == basis.terms else None
+        (basis,) = bases
+        if basis.terms == after.posterior.basis.terms and len(after.states) == len(stages):
+            states = list(after.states)
     else:
-        basis, state = _choose_basis(
-            points, target, labels, bases=bases, roles=trials.roles, random=random
-        )
-        burn_in -= SWEEPS if state else 0
-    data = _make_data(basis, points, target, labels)
-    posterior = draw_posterior(
-        data,
+        basis, states[0] = _choose_basis(stages[0], bases=bases, roles=trials.roles, random=random)
+        burn_ins[0] -= SWEEPS if states[0] else 0
+    drawn = draw_stages(
+        stages,
         basis,
+        scale=scale,
+        strata=strata.count(trials.axes),
         random=random,
         draws=draws,
-        burn_in=burn_in,
-        state=state,
+        burn_ins=burn_ins,
+        states=states,
     )
     divergence = None
     if trials.count(Kind.DIVERGED):
@@ -131,21 +136,21 @@ def fit_surface(
             draws=draws,
             random=random,
         )
-    completed, used = trials.find(Kind.COMPLETED), np.unique(labels)
-    reached, here = trials.values[completed], strata.number(trials.points[completed])
-    spread = [reached[here == label].std() for label in np.unique(here)]
-    count = strata.count(trials.axes)
+    final, used = stages[-1], np.unique(np.concatenate([stage.trials for stage in stages]))
+    values = trials.values[final.trials]
+    spread = [values[final.strata == label].std() for label in np.unique(final.strata)]
     return Surface(
-        posterior=posterior,
+        posterior=drawn.posterior,
         divergence=divergence,
         scale=scale,
         strata=strata,
-        noise=_place(posterior.noise, used, count),
-        smearing=_place(_find_smearing(posterior, data, scale), used, count),
-        spread=_place(np.array([spread]), np.unique(here), count)[0],
+        noise=drawn.noise,
+        smearing=drawn.smearing,
+        spread=final.place(np.array([spread]), strata.count(trials.axes))[0],
         penalty=trials.penalty,
-        highest=float(np.nanmax([trials.penalty, reached.max()])),
-        dropped=trials.count(Kind.COMPLETED) + trials.count(Kind.PRUNED) - len(target),
+        highest=float(np.nanmax([trials.penalty, values.max()])),
+        states=drawn.states,
+        dropped=trials.count(Kind.COMPLETED) + trials.count(Kind.PRUNED) - len(used),
     )
 
 
@@ -163,23 +168,6 @@ def _list_bases(trials: Trials, after: Surface | None) -> list[Basis]:
     ]
 
 
-def _find_smearing(posterior: Posterior, data: Data, scale: Scale) -> Array:
-    """Return by what noise raises what is expected in each of the data's strata `[T, K]`."""
-    if scale.offset is None:
-        return np.ones_like(posterior.noise)
-    rest = data.target - posterior.intercepts[:, None] - posterior.weights @ data.features.T
-    strata = range(posterior.noise.shape[1])
-    return np.stack([scale.measure(rest[:, data.strata == one]) for one in strata], axis=1)
-
-
-def _place(known: Array, strata: npt.NDArray[np.int64], count: int) -> Array:
-    """Return what is known `[T, K]` of some strata for all of them `[T, S]`, the mean elsewhere."""
-    placed = np.repeat(known.mean(axis=1)[:, None], count, axis=1)
-    inside = strata < count
-    placed[:, strata[inside]] = known[:, inside]
-    return placed
-
-
 def _choose_scale(
     trials: Trials, basis: Basis, strata: Strata, random: np.random.Generator
 ) -> Scale:
@@ -187,32 +175,25 @@ def _choose_scale(
 
     By a simple surface: on the right scale it is not far off, and takes a tenth of the time.
     """
-    completed = trials.find(Kind.COMPLETED)
-    values, points = trials.values[completed], trials.points[completed]
+    values = trials.values[trials.find(Kind.COMPLETED)]
     plain = Scale(offset=None)
     if values.min() < 0:
         return plain
     positive = values[values > 0]
     logarithm = Scale(offset=0.0 if values.min() > 0 else float(positive.min()) / 2)
     simple = basis.coarsen(alone=3, together=2)
-    labels = strata.number(points)
     seed = int(random.integers(2**32))
+    finals = [list_stages(trials, strata, scale)[-1] for scale in (plain, logarithm)]
     plain_score, logarithm_score = (
-        score(_make_data(simple, points, scale.apply(values), labels), simple, seed=seed)[0]
-        for scale in (plain, logarithm)
+        score(final.make_data(simple.evaluate(final.points)), simple, seed=seed)[0]
+        for final in finals
     )
     slope = float(np.log(values + (logarithm.offset or 0.0)).sum())  # densities are of errors
     return logarithm if logarithm_score - slope > plain_score else plain
 
 
 def _choose_basis(
-    points: Array,
-    target: Array,
-    labels: npt.NDArray[np.int64],
-    *,
-    bases: list[Basis],
-    roles: Roles,
-    random: np.random.Generator,
+    stage: Stage, *, bases: list[Basis], roles: Roles, random: np.random.Generator
 ) -> tuple[Basis, State | None]:
     """Return a basis, finer or bent along the choice where that is clearly better; a chain's state.
 
@@ -228,7 +209,7 @@ def _choose_basis(
         return best, None
 
     def fit(basis: Basis) -> tuple[float, State]:
-        return score(_make_data(basis, points, target, labels), basis, seed=seed)
+        return score(stage.make_data(basis.evaluate(stage.points)), basis, seed=seed)
 
     highest, state = fit(best)
     for other in others:
@@ -240,9 +221,3 @@ def _choose_basis(
         if finer_score > highest + CLEARLY:
             best, highest, state = other, finer_score, finer_state
     return best, state
-
-
-def _make_data(basis: Basis, points: Array, target: Array, labels: npt.NDArray[np.int64]) -> Data:
-    """Return what is fitted; strata are numbered anew, as some have no trial."""
-    strata = np.unique(labels, return_inverse=True)[1].reshape(-1)
-    return Data(features=basis.evaluate(points), target=target, strata=strata)

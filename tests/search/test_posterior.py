@@ -65,17 +65,26 @@ def draw_pair(basis, random):
     points[:, 2] = points[:, 2] > 0.5
     strata = np.arange(TRIALS) % 2
     features = basis.evaluate(points)
-    target = features @ weights + noise[strata] * random.standard_normal(TRIALS)
+    covariates, slopes = random.standard_normal((TRIALS, 2)), random.standard_normal(2)
+    target = features @ weights + covariates @ slopes
+    target += noise[strata] * random.standard_normal(TRIALS)
     state = State(deviations=deviations.copy(), scales=scales, smoothness=smoothness, noise=pooled)
-    data = Data(features=features, target=target.view(Standardised), strata=strata)
+    data = Data(
+        features=features,
+        target=target.view(Standardised),
+        strata=strata,
+        covariates=covariates,
+    )
     chain = _Chain(data, basis, random, state)
     chain._noise = noise.copy()
     for _ in range(SWEEPS):
         copies, _ = chain.sweep()
-    before = describe(basis, deviations, scales, smoothness, weights, noise)
+    before = describe(basis, deviations, scales, smoothness, weights, slopes, noise)
     state = chain.state
+    _, *slopes = copies[-1, : chain.head]
+    weights = copies[-1, chain.head :]
     after = describe(
-        basis, state.deviations, state.scales, state.smoothness, copies[-1, 1:], chain._noise
+        basis, state.deviations, state.scales, state.smoothness, weights, slopes, chain._noise
     )
     return before, after
 
@@ -84,13 +93,15 @@ def draw_half_cauchy(scale, random):
     return np.abs(scale * random.standard_cauchy(np.shape(scale)))
 
 
-def describe(basis, deviations, scales, smoothness, weights, noise):
+def describe(basis, deviations, scales, smoothness, weights, slopes, noise):
     squares = np.bincount(basis.groups, weights**2)
     return {
         **{f"deviation of {term.axes}": deviations[g] for g, term in enumerate(basis.terms)},
         **{f"weights of {term.axes}": squares[g] for g, term in enumerate(basis.terms)},
         "scale of two": scales[3],
         "scale of three": scales[5],
+        "slope": slopes[0],
+        "product of slopes": slopes[0] * slopes[1],
         "smoothness": smoothness[0],
         "other smoothness": smoothness[1],
         "noise": noise[0],
