@@ -6,7 +6,8 @@
 Each repetition draws trials from a surface whose truth is known (benchmarks/surfaces.py), with a
 sampler at work on its noisy errors, and answers as `archloss report` does, after the first 100
 trials, 300 and 1,000. `run` leaves out what the file has already, so that it can be stopped and
-gone on with; `--known` names a file of results from before, which may be packed by gzip.
+gone on with; `--known` names a file of results from before, which may be packed by gzip. Studies
+whose trials are pruned have to be named: --surfaces "none, halved" "shift, halved" ...
 """
 
 import argparse
@@ -32,7 +33,8 @@ from optuna.distributions import (
     FloatDistribution,
     IntDistribution,
 )
-from surfaces import AXES, DEPTH, MIX, PENALTY, RESIDUAL, TRUTHS, Truth
+from optuna.trial import FrozenTrial, TrialState
+from surfaces import AXES, DEPTH, HALVED, MIX, PENALTY, RESIDUAL, TRUTHS, Truth
 
 from archloss.search.analysis.answer import answer
 from archloss.search.analysis.axes import Category
@@ -45,9 +47,12 @@ from archloss.search.batch_tpe import BatchTPESampler
 from archloss.search.memory import MemoryStorage
 from archloss.search.planned import SequenceSampler
 from archloss.search.profile_sampler import ProfileSampler
+from archloss.search.pruners import HalvingPruner
 
 BOUND = 0.005
 PACK = 32
+RUNGS = (2, 7, 20)
+SURFACES: dict[str, Truth | DigitsSurface] = TRUTHS | HALVED
 ROLES = Roles(context=DEPTH, choice=MIX, by=RESIDUAL)
 SAMPLERS = {
     "random": lambda seed: RandomSampler(seed=seed),
@@ -104,28 +109,53 @@ def draw_trials(truth: Truth | DigitsSurface, sampler: str, count: int, seed: in
     random = np.random.default_rng([seed, 1])
     study = optuna.create_study(storage=MemoryStorage(), sampler=SAMPLERS[sampler](seed))
     space = make_space()
-    points, values, diverged = [], [], []
-    while len(points) < count:
-        asked = ask_many(study, min(PACK, count - len(points)), space)
+    halved = isinstance(truth, Truth) and truth.halved
+    pruner, packs, left = HalvingPruner(RUNGS, factor=3), [], count
+    while left:
+        asked = ask_many(study, min(PACK, left), space)
+        left -= len(asked)
         places = encode(trial.params for trial in asked)
-        errors, broke = truth.draw(places, random)
-        for trial, error in zip(asked, errors, strict=True):
-            study.tell(trial.number, error)
-        points += list(places)
-        values += list(errors)
-        diverged += list(broke)
-    broke = np.array(diverged)
+        errors, diverged = truth.draw(places, random)
+        kinds = np.where(diverged, Kind.DIVERGED.value, Kind.COMPLETED.value)
+        early = np.zeros((len(asked), 0))
+        if halved:
+            early, stopped = halve(asked, truth.begin(places, errors, random), pruner)
+            kinds[stopped] = Kind.PRUNED.value
+        for trial, error, kind in zip(asked, errors, kinds, strict=True):
+            if kind == Kind.PRUNED.value:
+                study.tell(trial.number, state=TrialState.PRUNED)
+            else:
+                study.tell(trial.number, error)
+        values = np.where(kinds == Kind.COMPLETED.value, errors, np.nan)
+        packs.append((places, kinds, values, early))
+    points, kinds, values, early = (np.concatenate(column) for column in zip(*packs, strict=True))
     return Trials(
         axes=AXES,
         roles=ROLES,
-        points=np.array(points),
-        kinds=np.where(broke, Kind.DIVERGED.value, Kind.COMPLETED.value),
-        values=np.where(broke, np.nan, values),
-        early=np.zeros((count, 0)),
-        rungs=(),
+        points=points,
+        kinds=kinds,
+        values=values,
+        early=early,
+        rungs=RUNGS[:-1] if halved else (),
         penalty=PENALTY,
         sampler=sampler,
     )
+
+
+def halve(
+    trials: list[FrozenTrial], reached: np.ndarray, pruner: HalvingPruner
+) -> tuple[np.ndarray, np.ndarray]:
+    """Return what trials are seen to reach at the rungs `[N, R]`, and which are stopped `[N]`."""
+    early, going = np.full(reached.shape, np.nan), np.ones(len(trials), dtype=bool)
+    for rung, epoch in enumerate(RUNGS[:-1]):
+        seen = [(place, trials[place], reached[place, rung]) for place in np.flatnonzero(going)]
+        for place, trial, value in seen:
+            early[place, rung] = value
+            trial.intermediate_values[epoch] = value
+            pruner.report(trial.number, epoch=epoch, value=value)
+        for place, trial, value in seen:
+            going[place] = not pruner.is_pruned(trial.number, epoch=epoch, value=value)
+    return early, ~going
 
 
 def covers(interval: Interval, low: float, high: float) -> bool:
@@ -149,14 +179,14 @@ def check_study(study: Study) -> list[dict[str, Any]]:
     """Return what the answers of one study got right, after each number of trials."""
     name, sampler, seed, counts = study
     optuna.logging.set_verbosity(optuna.logging.ERROR)
-    trials = draw_trials(TRUTHS[name], sampler, max(counts), seed)
+    trials = draw_trials(SURFACES[name], sampler, max(counts), seed)
     return [check((name, sampler, count, seed), take_first(trials, count)) for count in counts]
 
 
 def check(cell: Cell, trials: Trials) -> dict[str, Any]:
     """Return what one answer got right."""
     name, _, _, seed = cell
-    truth = TRUTHS[name]
+    truth = SURFACES[name]
     started = time.perf_counter()
     try:
         found = answer(trials, bound=BOUND, seed=seed)
@@ -256,7 +286,7 @@ def show(options: argparse.Namespace) -> None:
         cells[name, "all" if options.together else sampler, count].append(result)
     print(f"| {' | '.join(HEADINGS)} |\n|{'---|' * len(HEADINGS)}")
     for cell, every in sorted(
-        cells.items(), key=lambda item: (list(TRUTHS).index(item[0][0]), item[0][1:])
+        cells.items(), key=lambda item: (list(SURFACES).index(item[0][0]), item[0][1:])
     ):
         if answered := [result for result in every if "refused" not in result]:
             print(f"| {' | '.join([*map(str, cell), *describe(every, answered)])} |")
@@ -299,7 +329,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n")[0])
     commands = parser.add_subparsers(required=True)
     runs = commands.add_parser("run", help="add repetitions to a file")
-    runs.add_argument("--surfaces", nargs="+", default=list(TRUTHS), choices=list(TRUTHS))
+    runs.add_argument("--surfaces", nargs="+", default=list(TRUTHS), choices=list(SURFACES))
     runs.add_argument("--samplers", nargs="+", default=list(SAMPLERS), choices=list(SAMPLERS))
     runs.add_argument("--trials", type=int, nargs="+", default=[100, 300, 1000])
     runs.add_argument("--repetitions", type=int, default=200)

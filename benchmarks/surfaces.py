@@ -81,13 +81,15 @@ class Truth:
     """A surface: its `valley` along the mix, the noise, and whether a tenth of trials diverge.
 
     Depth and mix are from 0 to 1; `noise` gives the deviation at a depth, and `tilt` says how far
-    the best learning rate falls with the mix.
+    the best learning rate falls with the mix. Where it is `halved`, trials are seen at two rungs
+    before the end, and successive halving stops two thirds of them at each.
     """
 
     valley: Callable[..., "Array"]
     noise: Callable[["Array"], "Array"] = lambda depth: np.full_like(depth, 0.01)
     diverges: bool = False
     tilt: float = 0.15
+    halved: bool = False
 
     def get_error(self, points: "Array") -> "Array":
         """Return the expected error of what does not diverge, at places `[..., D]` of AXES."""
@@ -117,6 +119,18 @@ class Truth:
         values = np.clip(self.get_error(points) + noise, 0.0, PENALTY)
         return np.where(diverged, PENALTY, values), diverged
 
+    def begin(self, points: "Array", values: "Array", random: np.random.Generator) -> "Array":
+        """Return the errors `[N, 2]` at two rungs of trials that end at `values` `[N]`.
+
+        They are higher where networks are deep and learning rates low, the more so with another
+        mix, and have a noise of their own of 2 points and of 1.
+        """
+        depth, mix = points[:, DEPTH], points[:, MIX]
+        slow = 0.05 * (depth - points[:, RATE]) + 0.1 * (depth - 0.5) * (mix - 0.5)
+        first = 0.35 + 0.6 * values + 2 * slow + 0.02 * random.standard_normal(len(points))
+        second = 0.12 + 0.8 * values + slow + 0.01 * random.standard_normal(len(points))
+        return np.stack([first, second], axis=1)
+
     def get_profile(self, depths: "Array", mixes: "Array") -> "Array":
         """Return the lowest expected error `[2, U, M]` for each residual, depth and mix."""
         rates = np.linspace(0, 1, _STEPS)
@@ -141,6 +155,12 @@ TRUTHS: dict[str, Truth | DigitsSurface] = {
     "diverges": Truth(valley=_shift(0.6), diverges=True),
     "digits": DigitsSurface(order=(DEPTH, RESIDUAL, MIX, RATE), worst=PENALTY),
 }
+
+HALVED: dict[str, Truth] = {
+    f"{name}, halved": Truth(valley=_shift(size), halved=True)
+    for name, size in (("none", 0.0), ("shift", 0.6), ("edge to edge", 1.0))
+}
+"""What pruned trials say: the early errors also depend on depth and mix together, as speed does."""
 
 CONTRASTS: dict[str, Truth] = {
     "steep edge to edge": Truth(valley=_steep_shift()),
