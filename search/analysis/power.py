@@ -2,7 +2,8 @@
 
 Two designs of one replicate differ by noise with the variance of both together: what pairing saves
 beyond that is not known before the experiment, and not counted on. The cost of one choice for all
-contexts is a mean over contexts of such differences. An interaction is found by a one-sided t test
+contexts is a mean over contexts of such differences. A training that diverges counts as guessing,
+which is noise too where only some do. An interaction is found by a one-sided t test
 that this is above the bound, with the chance of error that verdicts have. What is promised is its
 power at one level of `by`; docs/benchmarks.md shows it beside the power that is reached.
 
@@ -21,6 +22,7 @@ from archloss.search.analysis.surface import Surface
 from archloss.search.analysis.verdict import share_error
 
 MOST_REPLICATES = 50
+_MOST_CHANCE = 0.999
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -38,10 +40,13 @@ class Replication:
 
 
 def plan_replicates(
-    surface: Surface, profile: Profile, *, bound: float, power: float
+    surface: Surface, profile: Profile, *, bound: float, power: float, trainings: int = 1
 ) -> Replication:
-    """Return the fewest replicates, from 6 to 50, that give this power, or the most."""
-    deviations = combine_noise(find_noise(surface, profile))
+    """Return the fewest replicates, from 6 to 50, that give this power, or the most.
+
+    A value that the surface was fitted to is the mean of so many `trainings`.
+    """
+    deviations = combine_noise(find_noise(surface, profile, trainings=trainings))
     deviation, levels = float(deviations.max()), len(deviations)
     counts = range(FEWEST_REPLICATES, MOST_REPLICATES + 1)
     enough = (
@@ -77,14 +82,22 @@ def find_spread(replicates: int) -> float:
     return float(np.sqrt(1 / replicates + 1 / (replicates - 1)))
 
 
-def find_noise(surface: Surface, profile: Profile) -> Array:
-    """Return the noise deviation of one training `[B, U, M]` at the profile's tuned points."""
+def find_noise(surface: Surface, profile: Profile, *, trainings: int = 1) -> Array:
+    """Return the noise deviation of one training `[B, U, M]` at the profile's tuned points.
+
+    The surface's own is of the mean of so many `trainings`.
+    """
     points = profile.points.reshape(-1, profile.points.shape[-1])
     strata = surface.strata.number(points)
-    noise = surface.noise.mean(axis=0)[strata]
+    noise, expected = surface.noise.mean(axis=0)[strata], surface.predict(points)
     if surface.scale.offset is not None:  # of a logarithm: a share of what is expected
-        expected = surface.predict(points) + surface.scale.offset
-        noise = np.minimum(expected * np.sqrt(np.expm1(noise**2)), surface.spread[strata])
+        share = np.sqrt(np.expm1(noise**2))
+        noise = np.minimum((expected + surface.scale.offset) * share, surface.spread[strata])
+    noise = noise * np.sqrt(trainings)
+    if surface.divergence is not None:
+        chance = np.minimum(surface.divergence.predict(points), _MOST_CHANCE)
+        jump = (surface.penalty - expected) / (1 - chance)  # from what does not diverge
+        noise = np.sqrt((1 - chance) * noise**2 + chance * (1 - chance) * jump**2)
     return np.asarray(noise.reshape(profile.points.shape[:-1]))
 
 

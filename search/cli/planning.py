@@ -127,6 +127,7 @@ def propose_plan(
         parent.dimensions(),
         size=size,
         bound=bound,
+        trainings=parent.recipe.replicates,
     )
     wish = Wish(
         name=find_name(options),

@@ -64,9 +64,16 @@ class Proposal:
 
 
 def propose(
-    trials: Trials, dimensions: Mapping[str, Dimension], *, size: Size, bound: float
+    trials: Trials,
+    dimensions: Mapping[str, Dimension],
+    *,
+    size: Size,
+    bound: float,
+    trainings: int = 1,
 ) -> Proposal:
     """Return the experiment; raise AnalysisError or ConfirmError where the trials suggest none.
+
+    The value of a trial is the mean of so many `trainings`.
 
     ConfirmError is raised too where it is sure to be too large, before anything takes time.
     """
@@ -102,7 +109,9 @@ def propose(
         if trials.roles.by is not None
         else (),
         designs=tuned,
-        replication=plan_replicates(surface, profile, bound=bound, power=size.power),
+        replication=plan_replicates(
+            surface, profile, bound=bound, power=size.power, trainings=trainings
+        ),
         notes=notes,
     )
 

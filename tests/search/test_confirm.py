@@ -233,6 +233,7 @@ def make_surface(*, offset, noise=(0.01, 0.02), spread=1.0):
         spread=np.array([spread, spread]),
         penalty=0.9,
         highest=0.9,
+        states=(),
         dropped=0,
     )
 
@@ -253,6 +254,30 @@ def test_the_noise_of_a_cost_is_that_of_its_cells():
     # No trial lies further off than all of them vary, however heavy the tail of a lognormal.
     heavy = find_noise(make_surface(offset=0.05, noise=(3.0, 3.0), spread=0.04), make_profile())
     assert heavy == pytest.approx(0.04)
+
+
+def test_noise_is_that_of_one_training_where_trials_were_means_of_several():
+    one, four = (
+        plan_replicates(
+            make_surface(offset=None), make_profile(), bound=0.01, power=0.8, trainings=trainings
+        )
+        for trainings in (1, 4)
+    )
+    assert four.deviations == pytest.approx(2 * np.array(one.deviations))
+    assert four.power < one.power
+
+
+def test_what_may_diverge_is_noise_too():
+    class Rarely:
+        def predict(self, points):
+            return np.full(len(points), 0.05)
+
+    surface = dataclasses.replace(make_surface(offset=None), divergence=Rarely())
+    [[[noise, *_], _]] = find_noise(surface, make_profile())
+    random = np.random.default_rng(0)
+    drawn = 0.1 + 0.01 * random.standard_normal(400_000)
+    drawn[random.uniform(size=400_000) < 0.05] = 0.9
+    assert noise == pytest.approx(drawn.std(), rel=0.01)
 
 
 def test_power_is_that_of_a_one_sided_t_test():
