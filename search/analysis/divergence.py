@@ -1,14 +1,17 @@
 """How likely training diverges, over the axes: a Bayesian logistic regression.
 
-Its terms are the axes, and their squares and products where enough diverged to tell. Weights have
-the prior deviation 1.5 on functions of variance 1 (Gelman et al. 2008, Annals of Applied Statistics
-2(4), in spirit). Where few trials diverged the posterior is far from normal: draws of Laplace's
-approximation around its mode (Bishop 2006, section 4.5) would have many more diverge than did. So
-they are where chains begin that walk by Metropolis steps of the approximation's shape (Roberts,
-Gelman and Gilks 1997, Annals of Applied Probability 7(1)).
+Its terms are the axes, or their squares and products too, or a little more, and weights have one
+prior deviation on functions of variance 1: the larger, the sharper the edge can be beyond which
+networks diverge. Both are those of the highest evidence, by Laplace's approximation (MacKay 1992,
+Neural Computation 4(5)): of few that diverged, or did not, the simplest. Draws of the approximation
+(Bishop 2006, section 4.5) would have many more of few diverge than did. So they are where chains
+begin that walk by Metropolis steps of its shape (Roberts, Gelman and Gilks 1997, Annals of Applied
+Probability 7(1)).
 
 N point, D axis, P function, T draw.
 """
+
+from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
@@ -18,7 +21,9 @@ from scipy.special import expit
 from archloss.search.analysis.axes import Array
 from archloss.search.analysis.basis import Basis
 
-_DEVIATION = 1.5
+_DETAILS = ((1, 0), (2, 1), (3, 2))
+"""Degrees of functions of one axis, and of each in a product of two."""
+_DEVIATIONS = (0.75, 1.5, 3.0, 6.0, 12.0, 25.0)
 _INTERCEPT_DEVIATION = 10.0
 _STEPS = 50
 _WALK, _APART, _STRIDE = 250, 30, 2.0
@@ -26,10 +31,6 @@ _WALK, _APART, _STRIDE = 250, 30, 2.0
 the root of the number of weights."""
 _COPIES = 3
 """Draws of each chain."""
-_FEWEST_FOR_MORE = 50
-"""Of fewer that diverged, or did not, squares and products would see more than there is: ten for
-each weight are the rule (Peduzzi et al. 1996, J. Clin. Epidemiol. 49(12)), and with priors fewer
-do."""
 
 
 class Divergence:
@@ -64,32 +65,17 @@ def fit_divergence(
 
     `basis` has the surface's axes; of its terms the simplest are taken.
     """
-    rarer = min(diverged.sum(), len(diverged) - diverged.sum())
-    few = rarer < _FEWEST_FOR_MORE
-    coarse = basis.coarsen(alone=1 if few else 2, together=0 if few else 1)
-    features = _add_intercept(coarse.evaluate(points))
-    precision = np.full(features.shape[1], _DEVIATION**-2)
-    precision[0] = _INTERCEPT_DEVIATION**-2
-    weights = np.zeros(features.shape[1])
-    for _ in range(_STEPS):  # Newton's method on a concave function
-        chances = expit(features @ weights)
-        curvature = features.T @ (features * (chances * (1 - chances))[:, None])
-        curvature[np.diag_indices_from(curvature)] += precision
-        factor = cho_factor(curvature, lower=True)
-        step = cho_solve(factor, features.T @ (diverged - chances) - precision * weights)
-        weights += step / max(1.0, float(np.abs(step).max()))
-        if np.abs(step).max() < 1e-8:
-            break
-
+    best = _choose_mode(basis, points, diverged)
+    features, weights, factor, precision = best.features, best.weights, best.factor, best.precision
     chains = -(-draws // _COPIES)
 
     def step_off(length: float) -> Array:
         noise = random.standard_normal((len(weights), chains))
-        return np.asarray(length * solve_triangular(factor[0], noise, lower=True, trans="T"))
+        return np.asarray(length * solve_triangular(factor, noise, lower=True, trans="T"))
 
     def weigh(walkers: Array) -> Array:
         logits = features @ walkers
-        fit = diverged @ logits - np.log(1 + np.exp(logits)).sum(axis=0)
+        fit = diverged @ logits - np.logaddexp(0, logits).sum(axis=0)
         return np.asarray(fit - precision @ walkers**2 / 2)
 
     walkers = weights[:, None] + step_off(_STRIDE / 3)
@@ -102,7 +88,73 @@ def fit_divergence(
         walkers[:, taken], density[taken] = moved[:, taken], weighed[taken]
         if step + 1 >= _WALK and (step + 1 - _WALK) % _APART == 0:
             kept.append(walkers.T.copy())
-    return Divergence(coarse, np.concatenate(kept)[:draws])
+    return Divergence(best.basis, np.concatenate(kept)[:draws])
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class _Mode:
+    """Where the posterior of some functions' weights `[P]` is highest, and its shape there.
+
+    The curvature has the lower `factor`, and weights the prior `precision` `[P]`.
+    """
+
+    basis: Basis
+    features: Array
+    weights: Array
+    factor: Array
+    precision: Array
+    evidence: float
+
+
+def _choose_mode(basis: Basis, points: Array, diverged: Array) -> _Mode:
+    """Return the mode with the highest evidence, of finer functions while they raise it."""
+    best: _Mode | None = None
+    for one, two in _DETAILS:
+        coarse = basis.coarsen(alone=one, together=two)
+        features = _add_intercept(coarse.evaluate(points))
+        found: _Mode | None = None
+        for deviation in _DEVIATIONS:
+            weights = np.zeros(features.shape[1]) if found is None else found.weights
+            sharper = _fit_mode(coarse, features, diverged, deviation, weights)
+            if found is not None and sharper.evidence < found.evidence:
+                break
+            found = sharper
+        assert found is not None
+        if best is not None and found.evidence < best.evidence:
+            break
+        best = found
+    assert best is not None
+    return best
+
+
+def _fit_mode(
+    basis: Basis, features: Array, diverged: Array, deviation: float, start: Array
+) -> _Mode:
+    """Return the mode for this prior deviation, by Newton's method on a concave function."""
+    precision = np.full(features.shape[1], deviation**-2)
+    precision[0] = _INTERCEPT_DEVIATION**-2
+    weights = start.copy()
+    for _ in range(_STEPS):
+        chances = expit(features @ weights)
+        curvature = features.T @ (features * (chances * (1 - chances))[:, None])
+        curvature[np.diag_indices_from(curvature)] += precision
+        factor, _ = cho_factor(curvature, lower=True)
+        gradient = features.T @ (diverged - chances) - precision * weights
+        step = cho_solve((factor, True), gradient)
+        weights += step / max(1.0, float(np.abs(step).max()))
+        if np.abs(step).max() < 1e-8:
+            break
+    logits = features @ weights
+    fit = diverged @ logits - np.logaddexp(0, logits).sum()
+    prior = (np.log(precision).sum() - precision @ weights**2) / 2
+    return _Mode(
+        basis=basis,
+        features=features,
+        weights=weights,
+        factor=factor,
+        precision=precision,
+        evidence=float(fit + prior - np.log(factor.diagonal()).sum()),
+    )
 
 
 def _add_intercept(features: Array) -> Array:

@@ -265,6 +265,34 @@ def test_a_chance_to_diverge_is_found():
     assert (found < high).all()
 
 
+def test_an_edge_beyond_which_all_diverges_is_sharp():
+    random = np.random.default_rng(3)
+    points = random.uniform(size=(300, 4))
+    points[:, 1] = points[:, 1] > 0.5
+    beyond = points[:, 3] - 0.8 + 0.4 * points[:, 0]
+    basis = make_basis(AXES, [32, 2, 300, 300], ROLES, detail=MIDDLE)
+    model = fit_divergence(basis, points, (beyond > 0).astype(float), draws=100, random=random)
+    chances = model.predict(points)
+    assert chances[beyond < -0.1].max() < 0.02
+    assert chances[beyond > 0.1].min() > 0.98
+
+
+def test_what_diverges_for_two_reasons_together_is_told_from_what_does_for_one():
+    random = np.random.default_rng(4)
+    points = random.uniform(size=(400, 4))
+    points[:, 1] = points[:, 1] > 0.5
+    corner = (points[:, 0] > 0.6) & (points[:, 3] > 0.6)
+    broke = corner & (random.uniform(size=400) < 0.6)
+    assert broke.sum() < 50
+    basis = make_basis(AXES, [32, 2, 400, 400], ROLES, detail=MIDDLE)
+    model = fit_divergence(basis, points, broke.astype(float), draws=100, random=random)
+    both, one, other = model.predict(
+        np.array([[0.9, 0, 0.5, 0.9], [0.9, 0, 0.5, 0.1], [0.1, 0, 0.5, 0.9]])
+    )
+    assert both > 0.4
+    assert max(one, other) < 0.05
+
+
 def make_cliff(trials):
     """Return the trials with errors that are far higher where the choice is all but 0."""
     return dataclasses.replace(
