@@ -49,6 +49,11 @@ def to_design(
     space: SpaceInfo, dimensions: Mapping[str, Dimension], params: Mapping[str, Value]
 ) -> Design:
     """Return the design that a trial's parameters stand for."""
+    return space.make_design(resolve_conditions(dimensions, to_asked(dimensions, params)))
+
+
+def to_asked(dimensions: Mapping[str, Dimension], params: Mapping[str, Value]) -> dict[str, Value]:
+    """Return what a trial's parameters ask for, whether it matters or not; to_params' inverse."""
     asked: dict[str, Value] = {}
     for name, dimension in dimensions.items():
         if is_fixed(dimension):
@@ -58,11 +63,11 @@ def to_design(
             asked[name] = int(params[name + _SHIFT]) - 1
         else:
             asked[name] = params[name]
-    return space.make_design(resolve_conditions(dimensions, asked))
+    return asked
 
 
 def to_params(dimensions: Mapping[str, Dimension], asked: Mapping[str, Value]) -> dict[str, Value]:
-    """Return the parameters of a trial that asks for these values; to_design's counterpart."""
+    """Return the parameters of a trial that asks for these values."""
     return {
         name_parameter(name, dimension): int(asked[name]) + 1
         if _is_shifted(dimension)

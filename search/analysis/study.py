@@ -1,7 +1,7 @@
 """A study's trials as the analysis reads them."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -10,11 +10,10 @@ from archloss.search.analysis.axes import Array, Axis, Category, Numeric
 from archloss.search.analysis.basis import Roles
 from archloss.search.analysis.coverage import AnalysisError
 from archloss.search.analysis.trials import Kind, Trials
-from archloss.search.distributions import to_design
+from archloss.search.distributions import to_asked
 from archloss.search.report.points import Ending, find_ending
 from archloss.search.spec import Spec
-from archloss.spaces.catalogue import SPACES
-from archloss.spaces.dimensions import Choice, Dimension, Integer, is_fixed
+from archloss.spaces.dimensions import Choice, Dimension, Integer, Value, is_fixed
 
 if TYPE_CHECKING:
     from archloss.storage.records import TrialRecord
@@ -41,16 +40,20 @@ class Question:
 
 
 def make_trials(spec: Spec, records: "Sequence[TrialRecord]", question: Question) -> Trials:
-    """Return the finished trials of a study; raise AnalysisError if it did not search the axes."""
+    """Return the finished trials of a study; raise AnalysisError if it did not search the axes.
+
+    Their points are what was asked for: where a dimension does not matter, trials are all over it,
+    and tell that. At its `otherwise` alone, which may lie outside of its range, they would leave
+    open what is elsewhere.
+    """
     searched = {
         name: dimension for name, dimension in spec.dimensions().items() if not is_fixed(dimension)
     }
     axes = tuple(make_axis(name, dimension) for name, dimension in searched.items())
     roles = find_roles(axes, question)
-    space, dimensions = SPACES[spec.space.name], spec.dimensions()
     finished = [(trial, _KINDS.get(find_ending(trial))) for trial in records]
     used = [(trial, kind) for trial, kind in finished if kind is not None]
-    designs = [asdict(to_design(space, dimensions, trial.params)) for trial, _ in used]
+    asked = [to_asked(spec.dimensions(), trial.params) for trial, _ in used]
     rungs = spec.search.list_rungs(spec.recipe.epochs)[:-1] if spec.search.pruner != "none" else ()
     kinds = np.array([kind.value for _, kind in used], dtype=np.int64)
     values = np.array([np.nan if trial.value is None else trial.value for trial, _ in used])
@@ -58,7 +61,7 @@ def make_trials(spec: Spec, records: "Sequence[TrialRecord]", question: Question
     return Trials(
         axes=axes,
         roles=roles,
-        points=_encode(axes, designs),
+        points=_encode(axes, asked),
         kinds=kinds,
         values=np.where(kinds == Kind.COMPLETED.value, values, np.nan),
         early=np.array(
@@ -130,11 +133,11 @@ def _make_steps(name: str, choice: Choice) -> Numeric | None:
     return Numeric(name=name, low=steps[0], high=steps[-1], whole=whole, steps=steps)
 
 
-def _encode(axes: Sequence[Axis], designs: Sequence[Mapping[str, object]]) -> Array:
+def _encode(axes: Sequence[Axis], asked: Sequence[Mapping[str, Value]]) -> Array:
     columns = [
-        axis.encode(np.array([design[axis.name] for design in designs], dtype=float))
+        axis.encode(np.array([one[axis.name] for one in asked], dtype=float))
         if isinstance(axis, Numeric)
-        else axis.encode([design[axis.name] for design in designs])
+        else axis.encode([one[axis.name] for one in asked])
         for axis in axes
     ]
-    return np.stack(columns, axis=1) if designs else np.zeros((0, len(axes)))
+    return np.stack(columns, axis=1) if asked else np.zeros((0, len(axes)))
