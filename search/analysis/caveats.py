@@ -3,8 +3,13 @@
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from archloss.search.analysis.coverage import FEWEST_FOR_NONE, get_question
 from archloss.search.analysis.trials import Kind, Trials
+
+_MANY = 0.05
+"""From this share of trials that diverged on, it counts how likely a design is to."""
 
 if TYPE_CHECKING:
     from archloss.search.analysis.answer import LevelAnswer
@@ -31,7 +36,7 @@ def list_caveats(
         *_find_thin(context, by, levels, fewest, bound),
         *_find_untrained(context, by, levels, contexts),
         *_find_weaknesses(trials, surface),
-        *_find_guesses(trials, levels),
+        *_find_guesses(trials, levels, contexts, bound),
     )
 
 
@@ -79,28 +84,47 @@ def _find_weaknesses(trials: Trials, surface: "Surface") -> list[str]:
             f"{surface.dropped} pruned trials were left out: too few others went on from where "
             "they stopped to tell how they would have ended."
         )
+    diverged = trials.count(Kind.DIVERGED)
+    if diverged >= _MANY * len(trials.points):
+        caveats.append(
+            f"{diverged} trials diverged. How likely a design is to diverge is taken to change "
+            "smoothly: close to where networks begin to, errors and what is best are less sure "
+            "than their intervals say."
+        )
     if surface.strata.tied:
         caveats.append(
             "In a part of the search more than half of the trials reached exactly the same, as "
-            "networks do that learn nothing: they tell no designs apart, and nobody how far trials "
-            "lie off the surface there, so that intervals are as wide as elsewhere."
+            "networks do that learn nothing, or where errors are counted on few examples: they "
+            "tell no designs apart, and nobody how far trials lie off the surface there, so that "
+            "intervals are as wide as elsewhere."
         )
     return caveats
 
 
-def _find_guesses(trials: Trials, levels: "Sequence[LevelAnswer]") -> list[str]:
-    """Say where less is expected than any trial of the level has reached."""
-    completed = trials.find(Kind.COMPLETED)
-    by, (axis, _) = trials.roles.by, get_question(trials)
+def _find_guesses(
+    trials: Trials, levels: "Sequence[LevelAnswer]", contexts: "Array", bound: float
+) -> list[str]:
+    """Say where less is expected, by more than the bound, than any trial near has reached."""
+    axis = get_question(trials)[0]
+    completed, by = trials.find(Kind.COMPLETED), trials.roles.by
+    places = axis.encode(contexts)
+    edges = (places[:-1] + places[1:]) / 2
+    nearest = np.searchsorted(edges, trials.points[:, trials.roles.context])
     caveats = []
     for index, level in enumerate(levels):
-        reached = trials.values[completed & trials.find_level(index)].min()
-        contexts = [best.context for best in level.bests if best.objective.estimate < reached]
-        if contexts:
+        here = completed & trials.find_level(index)
+        guessed = [
+            f"{best.context:.3g}"
+            for best in level.bests
+            if best.objective.estimate + bound
+            < trials.values[here & (nearest == np.searchsorted(contexts, best.context))].min(
+                initial=np.inf
+            )
+        ]
+        if guessed:
             where = "" if by is None else f" and {trials.axes[by].name} = {level.level}"
             caveats.append(
-                f"At {axis.name} {', '.join(f'{context:g}' for context in contexts)}{where} the "
-                "surface expects less than any trial has reached: too few lie near, and it is a "
-                "guess."
+                f"At {axis.name} {', '.join(guessed)}{where} the surface expects clearly less than "
+                "any trial there has reached: too few lie near, and it is a guess."
             )
     return caveats

@@ -617,6 +617,33 @@ def test_a_level_without_a_trial_has_the_mean_noise_of_the_others():
     assert surface.noise[:, -1] == pytest.approx(surface.noise[:, :6].mean(axis=1))
 
 
+def test_a_guess_is_what_is_clearly_below_all_trials_near():
+    trials = make_trials(400)
+    deep = trials.points[:, 0] > 0.9
+    best = trials.points[:, 2:] - 0.5
+    far = ~deep | (np.abs(best) > 0.3).any(axis=1)  # deep ones were tried in the corners alone
+    for some, guessed in ((keep(trials, far), 2), (trials, 0)):
+        caveats = answer(some, bound=0.002).caveats
+        deepest = [one for one in caveats if "32 and residual" in one and "clearly less" in one]
+        assert len(deepest) == guessed
+
+
+def test_many_that_diverged_are_a_caveat():
+    trials = make_trials(200)
+    for share in (0.02, 0.1):
+        broke = trials.points[:, 3] > 1 - share
+        found = answer(
+            dataclasses.replace(
+                trials,
+                kinds=np.where(broke, Kind.DIVERGED.value, Kind.COMPLETED.value),
+                values=np.where(broke, np.nan, trials.values),
+            ),
+            bound=0.005,
+        )
+        said = [caveat for caveat in found.caveats if "trials diverged. How likely" in caveat]
+        assert len(said) == (1 if share > 0.05 else 0)
+
+
 def test_ties_are_no_certainty():
     trials = make_trials(400)
     tied = trials.points[:, 0] > 0.7  # all deep networks do as badly as guessing
