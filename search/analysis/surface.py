@@ -125,10 +125,10 @@ def fit_surface(
         burn_ins=burn_ins,
         states=states,
     )
-    divergence = None
+    divergence, pruned = None, trials.find(Kind.PRUNED)
     if trials.count(Kind.DIVERGED):
         diverged = trials.find(Kind.DIVERGED)
-        decided = diverged | trials.find(Kind.COMPLETED) | trials.find(Kind.PRUNED)
+        decided = diverged | trials.find(Kind.COMPLETED) | pruned
         divergence = fit_divergence(
             basis,
             trials.points[decided],
@@ -148,7 +148,7 @@ def fit_surface(
         smearing=drawn.smearing,
         spread=final.place(np.array([spread]), strata.count(trials.axes))[0],
         penalty=trials.penalty,
-        highest=float(np.nanmax([trials.penalty, values.max()])),
+        highest=float(np.nanmax([trials.penalty, *values, *trials.early[pruned].ravel()])),
         states=drawn.states,
         dropped=trials.count(Kind.COMPLETED) + trials.count(Kind.PRUNED) - len(used),
     )

@@ -87,6 +87,18 @@ def test_the_surface_is_as_far_off_as_it_says_where_trials_were_pruned(rungs):
     assert apart < 0.7 * np.abs(truth.mean() - truth).mean()
 
 
+def test_more_may_be_expected_where_trials_were_pruned_than_any_other_has_reached():
+    _, trials = make_halved(rungs=1)
+    bad = trials.points[:, 0] > 0.8
+    early = np.where(bad[:, None], 0.9, trials.early)
+    kinds = np.where(bad, Kind.PRUNED.value, trials.kinds)
+    values = np.where(bad, np.nan, trials.values)
+    told = dataclasses.replace(trials, kinds=kinds, values=values, early=early, penalty=np.nan)
+    surface = fit_surface(told, random=np.random.default_rng(0))
+    assert surface.predict(trials.points[bad]).mean() > 1.2 * np.nanmax(values)
+    assert surface.highest == 0.9
+
+
 def test_noise_is_that_of_a_trial_and_not_of_one_whose_beginning_is_known():
     final, trials = make_halved(1000, rungs=1)
     surface = fit_surface(trials, random=np.random.default_rng(0))
