@@ -4,54 +4,15 @@ import json
 import webbrowser
 
 import numpy as np
-import pandas as pd
 import pytest
-from typer.testing import CliRunner
+from asked_tables import ask, check_refusal, make_table, run
 
-from archloss.search.cli.app import app
 from archloss.search.cli.questions import make_command
 from archloss.search.cli.reporting import ReportOptions
 from archloss.search.report import REPORT_FILES
 from archloss.search.report.answer.gathering import measure_data
 from archloss.spaces.data import load_dataset
 from archloss.workers.inline import InlineExecutor
-
-
-def run(*arguments):
-    runner = CliRunner(env={"COLUMNS": "100", "TERM": "dumb"})
-    return runner.invoke(app, ["report", *map(str, arguments)])
-
-
-def make_table(count=120, **changes):
-    """Trials whose best mix rises with depth where there are no residual connections."""
-    random = np.random.default_rng(5)
-    depth = np.round(2 ** random.uniform(0, 5, count)).astype(int)
-    residual = np.arange(count) % 2 == 0
-    mix = random.random(count)
-    rate = 10 ** random.uniform(-4, -2, count)
-    best = np.where(residual, 0.5, 0.1 + 0.16 * np.log2(depth))
-    error = 0.04 + 0.3 * (mix - best) ** 2 + 0.01 * (np.log10(rate) + 3) ** 2
-    columns = {
-        "depth": depth,
-        "residual": residual,
-        "ce_weight": mix,
-        "params_learning_rate": rate,
-        "value": error + random.normal(0, 0.002, count),
-        "state": "COMPLETE",
-    }
-    return pd.DataFrame(columns | changes)
-
-
-@pytest.fixture
-def write(tmp_path, monkeypatch):
-    """Write a table, and be where it is."""
-    monkeypatch.chdir(tmp_path)
-
-    def write(table):
-        table.to_csv(tmp_path / "trials.csv", index=False)
-        return "trials.csv"
-
-    return write
 
 
 def test_a_table_gets_an_answer_and_a_report(write, tmp_path):
@@ -92,13 +53,6 @@ def test_other_columns_and_units_are_named(write, tmp_path):
     assert document["question"]["bound"] == 0.5
     assert "accuracy points" in document["sentences"][1]
     assert "for every layers" in document["sentences"][1]
-
-
-def ask(table, *options):
-    """Return the document of a report that is to be made."""
-    result = run("--trials", table, *options, "--json")
-    assert result.exit_code == 0, result.stderr
-    return json.loads(result.stdout)
 
 
 def test_an_accuracy_gets_the_answer_of_its_error(write, tmp_path):
@@ -389,15 +343,6 @@ def test_a_folder_that_cannot_be_written_to_is_refused_before_the_analysis(
     monkeypatch.setattr("archloss.search.cli.table_questions.answer", None)
     said = f"--output must be a folder that can be written to, but '{folder}' cannot: "
     check_refusal(run("--trials", table, "--output", folder), said, tmp_path)
-
-
-def check_refusal(result, said, folder):
-    words = " ".join(result.stderr.replace("│", " ").split())
-    assert result.exit_code == 2, words
-    assert said in words
-    assert "Traceback" not in words
-    assert result.stdout == ""
-    assert not [path for path in folder.iterdir() if path.is_dir()]
 
 
 def test_the_command_says_what_was_asked_and_no_place():

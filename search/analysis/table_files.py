@@ -1,0 +1,49 @@
+"""Reads the file that a table of trials stands in."""
+
+import re
+from pathlib import Path
+
+import pandas as pd
+
+from archloss.search.analysis.coverage import AnalysisError
+
+_SEPARATORS = ";\t"
+_UNEVEN = re.compile(r"Expected (\d+) fields in line (\d+), saw (\d+)")
+
+
+def read_table(path: Path) -> pd.DataFrame:
+    """Return the table of a CSV or Parquet file; raise AnalysisError where it has none to read."""
+    try:
+        return pd.read_parquet(path) if path.suffix == ".parquet" else _read_csv(path)
+    except FileNotFoundError:
+        raise AnalysisError(
+            f"--trials must name a file, but {str(path)!r} does not exist"
+        ) from None
+    except (ValueError, OSError) as error:
+        raise AnalysisError(
+            f"--trials must name a CSV or Parquet file, but {str(path)!r} cannot be read as one: "
+            f"{_say_why(error)}"
+        ) from None
+
+
+def _say_why(error: ValueError | OSError) -> str:
+    """Return why a file is no table, and what would make it one."""
+    if isinstance(error, OSError):
+        return f"{error.strerror or error}"
+    if isinstance(error, UnicodeDecodeError):
+        return "it is no text in UTF-8. Save it as such"
+    if isinstance(error, pd.errors.EmptyDataError):
+        return "it is empty"
+    if uneven := _UNEVEN.search(str(error)):
+        columns, line, values = uneven.groups()
+        return f"line {line} has {values} values where the first has {columns}. Mend that line"
+    return "its contents are neither. Check the file and its suffix"
+
+
+def _read_csv(path: Path) -> pd.DataFrame:
+    """Return the table of a file with values between commas, semicolons or tabs."""
+    table = pd.read_csv(path)
+    for separator in _SEPARATORS:
+        if len(table.columns) == 1 and separator in str(table.columns[0]):
+            return pd.read_csv(path, sep=separator)
+    return table

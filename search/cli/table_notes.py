@@ -1,0 +1,70 @@
+"""What `archloss report` took for granted about a table, in sentences."""
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import pandas as pd
+
+from archloss.search.analysis.columns import Columns, list_unused, settle
+from archloss.search.analysis.table_states import LEFT_OUT, count_states
+from archloss.search.analysis.table_words import choose_names
+from archloss.search.analysis.trials import Kind, Trials
+from archloss.search.report.wording import OBJECTIVE_LABELS
+
+if TYPE_CHECKING:
+    from archloss.search.cli.reporting import ReportOptions
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class TableRead:
+    """A table, what its columns were said to be, and the trials that were read from it."""
+
+    table: pd.DataFrame
+    columns: Columns
+    trials: Trials
+
+
+def list_notes(options: "ReportOptions", read: TableRead) -> tuple[str, ...]:
+    """Return what was taken for granted about a table."""
+    return (*_say_unit(options, read), *_say_ends(read), *_say_unused(read))
+
+
+def _say_unit(options: "ReportOptions", read: TableRead) -> list[str]:
+    column, values = read.columns.error, read.trials.values[read.trials.find(Kind.COMPLETED)]
+    guessed = options.unit is None and options.accuracy is None
+    if not guessed or column in OBJECTIVE_LABELS or values.min() < 0 or values.max() > 1:
+        return []
+    return [
+        f"The column {column!r} lies between 0 and 1, and was taken for a share of errors; "
+        "--unit number says that it is none, and --accuracy that more is better."
+    ]
+
+
+def _say_ends(read: TableRead) -> list[str]:
+    """Say how many trials diverged, and of how many the end is not known."""
+    notes = []
+    table, columns = settle(read.table, read.columns)
+    states = count_states(table, columns.state)
+    if diverged := read.trials.count(Kind.DIVERGED):
+        said = states.get("diverged", 0)
+        reasons = [
+            *([f"{read.columns.error!r} has no finite number"] if diverged > said else []),
+            *(["the table says so"] if said else []),
+        ]
+        notes.append(
+            f"{diverged} {'trial counts' if diverged == 1 else 'trials count'} as diverged: "
+            f"{', or '.join(reasons)}."
+        )
+    if left_out := [word for word in LEFT_OUT if word in states]:
+        counts = ", ".join(f"{states[word]} {word}" for word in left_out)
+        notes.append(f"Rows left out, whose trials did not come to an end: {counts}.")
+    return notes
+
+
+def _say_unused(read: TableRead) -> list[str]:
+    unused = list_unused(read.table, read.columns)
+    return (
+        [f"Not used: {choose_names(unused)}. What was searched besides is named with --tuned."]
+        if unused
+        else []
+    )
