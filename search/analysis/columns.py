@@ -21,9 +21,11 @@ class Columns:
     """Which columns of a table say what.
 
     `error` is the objective, lower being better; with a `whole`, 1 or 100, it is an accuracy, and
-    the objective is what that lacks. `tuned` are the other hyperparameters; None takes all columns
-    that begin with `params_`. `state` says how trials ended; None takes the column of that name, in
-    any case of letters, and a table without it has completed ones.
+    the objective is what that lacks. `penalty`, in the column's own units, is what a trial that
+    diverged counts as; None takes the worst that the table knows. `tuned` are the other
+    hyperparameters; None takes all columns that begin with `params_`. `state` says how trials
+    ended; None takes the column of that name, in any case of letters, and a table without it has
+    completed ones.
     `log` are columns in which equal ratios count as equally far, besides those that are above 0,
     span a factor of 20 and have their median nearer to their geometric middle than to their
     arithmetic one. The values of a grid count as equally far in any case.
@@ -32,6 +34,7 @@ class Columns:
     question: Question
     error: str = "value"
     whole: float | None = None
+    penalty: float | None = None
     tuned: tuple[str, ...] | None = None
     state: str | None = None
     log: tuple[str, ...] = field(default=())
@@ -41,6 +44,15 @@ class Columns:
         question = self.question
         asked = [question.context, question.choice, *([question.by] if question.by else [])]
         return list(dict.fromkeys([*asked, *(self.tuned or ())]))
+
+    def turn(self, value: float) -> float:
+        """Return the objective of a value in the column's own units, or the other way round.
+
+        >>> accuracy = Columns(question=Question(), error="right", whole=100)
+        >>> accuracy.turn(93.0), accuracy.turn(7.0)
+        (7.0, 93.0)
+        """
+        return value if self.whole is None else self.whole - value
 
 
 def settle(table: pd.DataFrame, columns: Columns) -> tuple[pd.DataFrame, Columns]:

@@ -25,10 +25,21 @@ def read_errors(table: pd.DataFrame, columns: Columns, name: str) -> np.ndarray:
     return values if columns.whole is None else columns.whole - values
 
 
-def find_penalty(errors: np.ndarray, kinds: np.ndarray) -> float:
-    """Return what a diverged trial counts as: what the table says, or the worst that completed."""
-    for kind in (Kind.DIVERGED, Kind.COMPLETED):
-        known = errors[(kinds == kind.value) & np.isfinite(errors)]
-        if len(known):
-            return float(known.max())
-    return float("nan")
+def find_penalty(errors: np.ndarray, kinds: np.ndarray, columns: Columns) -> float:
+    """Return what a trial that diverged counts as: what was said, or the worst that is known.
+
+    That is the worst of those that diverged, or, where no error of theirs is known, of those that
+    completed, of which there must be some.
+    """
+    completed, diverged = (kinds == kind.value for kind in (Kind.COMPLETED, Kind.DIVERGED))
+    known = errors[diverged & np.isfinite(errors)]
+    if columns.penalty is None or not diverged.any():
+        return float(np.max(known if len(known) else errors[completed]))
+    penalty, best = columns.turn(columns.penalty), float(errors[completed].min())
+    if penalty <= best:
+        raise AnalysisError(
+            f"--penalty must be worse than the best trial that completed, whose {columns.error!r} "
+            f"is {columns.turn(best):.4g}, but got {columns.penalty:g}: give it in the units of "
+            "that column, such as what guessing reaches"
+        )
+    return penalty

@@ -47,6 +47,6 @@ def make_table_trials(table: pd.DataFrame, columns: Columns, *, name: str) -> Tr
         values=np.where(completed, errors, np.nan),
         early=np.zeros((len(table), 0)),
         rungs=(),
-        penalty=find_penalty(errors, kinds),
+        penalty=find_penalty(errors, kinds, columns),
         sampler=None,
     )

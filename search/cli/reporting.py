@@ -1,6 +1,7 @@
 """The command `report`: answers whether the best choice depends on the context, and shows it."""
 
 import json
+import math
 import webbrowser
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -91,6 +92,16 @@ class ReportOptions:
             rich_help_panel=_TABLE,
         ),
     ] = None
+    penalty: Annotated[
+        float | None,
+        typer.Option(
+            metavar="VALUE",
+            help="What a trial that diverged counts as, in the column's own units, such as what "
+            "guessing reaches. Without it: the worst that the table knows.",
+            rich_help_panel=_TABLE,
+            show_default=False,
+        ),
+    ] = None
     tuned: Annotated[
         list[str],
         typer.Option(
@@ -171,8 +182,8 @@ def _check(options: ReportOptions) -> None:
         raise typer.BadParameter(f"report on {' or on '.join(sources)}: leave the others out")
     given = [
         f"--{name}"
-        for name in ("error", "accuracy", "unit", "tuned", "state", "log")
-        if getattr(options, name)
+        for name in ("error", "accuracy", "unit", "penalty", "tuned", "state", "log")
+        if getattr(options, name) not in (None, [])
     ]
     if given and options.example:
         raise typer.BadParameter(
@@ -190,6 +201,8 @@ def _check(options: ReportOptions) -> None:
             f"--accuracy is turned into an error rate, and {other} says something else: leave one "
             "out"
         )
+    if options.penalty is not None and not math.isfinite(options.penalty):
+        raise typer.BadParameter(f"--penalty must be a finite number, but got {options.penalty:g}")
     if options.bound is not None and not 0 < options.bound < float("inf"):
         raise typer.BadParameter(f"--bound must be above 0, but got {options.bound:g}")
 

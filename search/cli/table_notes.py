@@ -9,6 +9,7 @@ from archloss.search.analysis.columns import Columns, list_unused, settle
 from archloss.search.analysis.table_states import LEFT_OUT, count_states
 from archloss.search.analysis.table_words import choose_names
 from archloss.search.analysis.trials import Kind, Trials
+from archloss.search.report.answer.measure import Measure
 from archloss.search.report.wording import OBJECTIVE_LABELS
 
 if TYPE_CHECKING:
@@ -22,6 +23,7 @@ class TableRead:
     table: pd.DataFrame
     columns: Columns
     trials: Trials
+    measure: Measure
 
 
 def list_notes(options: "ReportOptions", read: TableRead) -> tuple[str, ...]:
@@ -53,12 +55,30 @@ def _say_ends(read: TableRead) -> list[str]:
         ]
         notes.append(
             f"{diverged} {'trial counts' if diverged == 1 else 'trials count'} as diverged: "
-            f"{', or '.join(reasons)}."
+            f"{', or '.join(reasons)}. {_say_penalty(read)}"
         )
+    elif read.columns.penalty is not None:
+        notes.append("No trial diverged, so that --penalty changes nothing.")
     if left_out := [word for word in LEFT_OUT if word in states]:
         counts = ", ".join(f"{states[word]} {word}" for word in left_out)
         notes.append(f"Rows left out, whose trials did not come to an end: {counts}.")
     return notes
+
+
+def _say_penalty(read: TableRead) -> str:
+    """Say what each trial that diverged counts as, and why."""
+    columns, penalty = read.columns, read.trials.penalty
+    told = f"Each counts as {read.measure.format_value(penalty)}"
+    if columns.whole is not None or read.measure.factor != 1:
+        told += f" ({columns.error!r} of {columns.turn(penalty):.4g})"
+    if columns.penalty is not None:
+        return f"{told}, as --penalty says."
+    worst = penalty == read.trials.values[read.trials.find(Kind.COMPLETED)].max()
+    known = "any trial reached" if worst else "the table has of one that diverged"
+    return (
+        f"{told}, the worst that {known}: --penalty says what it should be, such as what guessing "
+        "reaches."
+    )
 
 
 def _say_unused(read: TableRead) -> list[str]:

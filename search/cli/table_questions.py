@@ -19,6 +19,7 @@ from archloss.search.analysis.example import (
 )
 from archloss.search.analysis.table_files import read_table
 from archloss.search.analysis.tables import make_table_trials
+from archloss.search.analysis.trials import Kind
 from archloss.search.cli.questions import check_bound, find_folder, make_command, make_question
 from archloss.search.cli.table_notes import TableRead, list_notes
 from archloss.search.report import REPORT_FOLDER
@@ -43,8 +44,8 @@ def ask_table(options: "ReportOptions") -> tuple[Findings, Path]:
     table = read_table(path)
     columns = _choose_columns(options, table)
     trials = make_table_trials(table, columns, name=str(path))
-    read = TableRead(table=table, columns=columns, trials=trials)
     measure = _choose_measure(options, columns, trials)
+    read = TableRead(table=table, columns=columns, trials=trials, measure=measure)
     if options.bound is None and not measure.is_error_rate:
         raise AnalysisError(
             f"--bound must say which difference of {measure.label!r} matters, because it is no "
@@ -80,6 +81,7 @@ def _choose_columns(options: "ReportOptions", table: pd.DataFrame) -> Columns:
         question=question,
         error=options.accuracy or options.error or _ERROR,
         whole=None if options.accuracy is None else _find_whole(options, table),
+        penalty=options.penalty,
         tuned=tuple(options.tuned) or None,
         state=options.state,
         log=tuple(options.log),
@@ -120,5 +122,12 @@ def _choose_measure(options: "ReportOptions", columns: Columns, trials: "Trials"
             f"column {column!r} must lie between 0 and {whole:g} where its unit is a "
             f"{measure.unit}, but reaches from {given[0]:.4g} to {given[1]:.4g}: name another "
             "column or --unit"
+        )
+    if measure.is_error_rate and trials.count(Kind.DIVERGED) and not 0 <= trials.penalty <= whole:
+        source = "the table has" if options.penalty is None else "--penalty says"
+        raise AnalysisError(
+            f"a trial that diverged must count as a {column!r} between 0 and {whole:g} where its "
+            f"unit is a {measure.unit}, but {source} {columns.turn(trials.penalty):.4g}: say with "
+            "--penalty what it counts as, such as what guessing reaches, or name another --unit"
         )
     return measure

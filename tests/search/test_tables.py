@@ -1,0 +1,99 @@
+"""Tables of trials: what is read, what is refused, and what is said to be taken for granted."""
+
+import numpy as np
+import pytest
+from asked_tables import ask, check_refusal, make_table, run
+
+from archloss.search.analysis.columns import Columns
+from archloss.search.analysis.coverage import AnalysisError
+from archloss.search.analysis.study import Question
+from archloss.search.analysis.tables import make_table_trials
+
+
+def read(table, **columns):
+    return make_table_trials(table, Columns(question=Question(), **columns), name="trials.csv")
+
+
+def make_diverged(count=60, **changes):
+    """Trials of which the fifth and sixth have no error, and the worst of the others has 0.5."""
+    table = make_table(count, **changes).drop(columns="state")
+    table.loc[3, "value"] = 0.5
+    table.loc[[4, 5], "value"] = [np.nan, np.inf]
+    return table
+
+
+def test_what_diverged_counts_as_the_worst_that_is_known_or_as_is_said():
+    table = make_diverged()
+    assert read(table).penalty == 0.5
+    assert read(table, penalty=0.9).penalty == 0.9
+    states = np.where(np.arange(60) == 7, "diverged", "complete")
+    assert read(table.assign(state=states)).penalty == table.value[7] < 0.5
+    assert read(table.assign(state=states), penalty=0.9).penalty == 0.9
+    assert read(make_table(60), penalty=0.9).penalty < 0.9  # none diverged
+    accuracies = table.assign(value=100 - 100 * table.value)
+    assert read(accuracies, whole=100, penalty=10).penalty == 90
+
+
+@pytest.mark.parametrize("columns", [{"penalty": 0.02}, {"penalty": 0.98, "whole": 1}])
+def test_what_diverged_is_worse_than_the_best(columns):
+    table = make_diverged()
+    if "whole" in columns:
+        table = table.assign(value=1 - table.value)
+    best = 1 - np.nanmin(1 - table.value) if "whole" in columns else np.nanmin(table.value)
+    said = (
+        f"--penalty must be worse than the best trial that completed, whose 'value' is {best:.4g}, "
+        f"but got {columns['penalty']}: give it in the units of that column, such as what"
+    )
+    with pytest.raises(AnalysisError, match=said):
+        read(table, **columns)
+
+
+def test_what_a_trial_that_diverged_counts_as_is_said(write):
+    words = " ".join(ask(write(make_diverged()))["notes"])
+    assert (
+        "2 trials count as diverged: 'value' has no finite number. Each counts as 50.00% ('value' "
+        "of 0.5), the worst that any trial reached: --penalty says what it should be, such as what "
+        "guessing reaches." in words
+    )
+    states = np.where(np.arange(60) == 7, "diverged", "complete")
+    changes = {"state": states, "value": make_table(60).value.where(states == "complete", 0.9)}
+    words = " ".join(ask(write(make_table(60, **changes)))["notes"])
+    assert "('value' of 0.9), the worst that the table has of one that diverged: --" in words
+
+
+def test_what_diverged_is_said_to_count_as_makes_designs_that_diverge_worse(write):
+    table = make_table(120).drop(columns="state")
+    table["value"] = table["value"].mask(table.ce_weight > 0.7)
+    mild, right = ask(write(table)), ask(write(table), "--penalty", "0.9")
+    assert "Each counts as 90.00% ('value' of 0.9), as --penalty says." in " ".join(right["notes"])
+    assert right["source"]["command"] == "archloss report --trials trials.csv --penalty 0.9"
+    (less,), (more,) = (
+        [one["mean"][-1] for one in document["partial_dependence"] if one["axis"] == "ce_weight"]
+        for document in (mild, right)
+    )
+    assert less < 0.3 < 0.6 < more
+
+
+def test_a_penalty_that_changes_nothing_is_said_to(write):
+    document = ask(write(make_table(60)), "--penalty", "0.9")
+    assert "No trial diverged, so that --penalty changes nothing." in document["notes"]
+
+
+def test_what_diverged_counts_as_an_error_rate_where_errors_are(write, tmp_path):
+    table = make_diverged(60)
+    said = "but --penalty says 90: say with --penalty what it counts as, such as what guessing"
+    check_refusal(run("--trials", write(table), "--penalty", "90"), said, tmp_path)
+    told = table.assign(state=np.where(table.value.isna(), "diverged", "complete"))
+    told.loc[4, "value"] = 999
+    said = "must count as a 'value' between 0 and 1 where its unit is a fraction, but the table has"
+    check_refusal(run("--trials", write(told)), said, tmp_path)
+
+
+@pytest.mark.parametrize("value", ["nan", "inf"])
+def test_a_penalty_is_a_finite_number(write, tmp_path, value):
+    said = f"--penalty must be a finite number, but got {value}"
+    check_refusal(run("--trials", write(make_table(60)), "--penalty", value), said, tmp_path)
+
+
+def test_a_penalty_of_nothing_is_about_a_table_too(tmp_path):
+    check_refusal(run("digits", "--penalty", "0"), "--penalty is about a table", tmp_path)
