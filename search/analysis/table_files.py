@@ -14,7 +14,7 @@ _UNEVEN = re.compile(r"Expected (\d+) fields in line (\d+), saw (\d+)")
 def read_table(path: Path) -> pd.DataFrame:
     """Return the table of a CSV or Parquet file; raise AnalysisError where it has none to read."""
     try:
-        return pd.read_parquet(path) if path.suffix == ".parquet" else _read_csv(path)
+        return _read_parquet(path) if path.suffix == ".parquet" else _read_csv(path)
     except FileNotFoundError:
         raise AnalysisError(
             f"--trials must name a file, but {str(path)!r} does not exist"
@@ -24,6 +24,15 @@ def read_table(path: Path) -> pd.DataFrame:
             f"--trials must name a CSV or Parquet file, but {str(path)!r} cannot be read as one: "
             f"{_say_why(error)}"
         ) from None
+
+
+def drop_copies(table: pd.DataFrame) -> pd.DataFrame:
+    """Return the table without rows that agree with an earlier one in every column.
+
+    Such are of joined exports that overlap. Other trainings of a design differ somewhere, at least
+    in what they reached.
+    """
+    return table[~table.duplicated()]
 
 
 def _say_why(error: ValueError | OSError) -> str:
@@ -46,4 +55,14 @@ def _read_csv(path: Path) -> pd.DataFrame:
     for separator in _SEPARATORS:
         if len(table.columns) == 1 and separator in str(table.columns[0]):
             return pd.read_csv(path, sep=separator)
+    return table
+
+
+def _read_parquet(path: Path) -> pd.DataFrame:
+    """Return the table of a file, without its index; lists and the like are words."""
+    table = pd.read_parquet(path).reset_index(drop=True)
+    for name in table.select_dtypes(object).columns:
+        table[name] = table[name].map(
+            lambda cell: cell if pd.api.types.is_hashable(cell) else repr(cell)
+        )
     return table

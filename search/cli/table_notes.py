@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 import pandas as pd
 
 from archloss.search.analysis.columns import Columns, list_unused, settle
+from archloss.search.analysis.spread import are_the_same, find_repeated
 from archloss.search.analysis.table_states import LEFT_OUT, count_states
 from archloss.search.analysis.table_words import choose_names
 from archloss.search.analysis.trials import Kind, Trials
@@ -18,9 +19,10 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class TableRead:
-    """A table, what its columns were said to be, and the trials that were read from it."""
+    """A table without its `copies`, what its columns were said to be, and the trials in it."""
 
     table: pd.DataFrame
+    copies: int
     columns: Columns
     trials: Trials
     measure: Measure
@@ -28,7 +30,7 @@ class TableRead:
 
 def list_notes(options: "ReportOptions", read: TableRead) -> tuple[str, ...]:
     """Return what was taken for granted about a table."""
-    return (*_say_unit(options, read), *_say_ends(read), *_say_unused(read))
+    return (*_say_unit(options, read), *_say_copies(read), *_say_ends(read), *_say_unused(read))
 
 
 def _say_unit(options: "ReportOptions", read: TableRead) -> list[str]:
@@ -40,6 +42,26 @@ def _say_unit(options: "ReportOptions", read: TableRead) -> list[str]:
         f"The column {column!r} lies between 0 and 1, and was taken for a share of errors; "
         "--unit number says that it is none, and --accuracy that more is better."
     ]
+
+
+def _say_copies(read: TableRead) -> list[str]:
+    """Say which rows are copies, and which may be."""
+    notes = []
+    if count := read.copies:
+        rows, were = ("row agrees", "was") if count == 1 else ("rows agree", "were")
+        notes.append(
+            f"{count} {rows} with another in every column and {were} left out as copies, which "
+            "joined exports have where they overlap. Should they be trainings of their own, a "
+            "column of their seeds keeps them."
+        )
+    repeated = find_repeated(read.trials)
+    if repeated and are_the_same(repeated):
+        notes.append(
+            "Rows with the same design have the same error each time, to the last digit, and say "
+            "nothing of how far another seed moves it. If they are copies, leave them out: what "
+            "counts twice makes intervals too narrow."
+        )
+    return notes
 
 
 def _say_ends(read: TableRead) -> list[str]:

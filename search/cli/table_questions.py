@@ -17,7 +17,7 @@ from archloss.search.analysis.example import (
     EXAMPLE_FILE,
     EXAMPLE_LOG,
 )
-from archloss.search.analysis.table_files import read_table
+from archloss.search.analysis.table_files import drop_copies, read_table
 from archloss.search.analysis.tables import make_table_trials
 from archloss.search.analysis.trials import Kind
 from archloss.search.cli.questions import check_bound, find_folder, make_command, make_question
@@ -41,11 +41,18 @@ def ask_table(options: "ReportOptions") -> tuple[Findings, Path]:
     path = EXAMPLE_FILE if options.example else options.trials
     assert path is not None
     folder = find_folder(options, Path(f"{path.stem}-{REPORT_FOLDER}"))
-    table = read_table(path)
+    whole = read_table(path)
+    table = drop_copies(whole)
     columns = _choose_columns(options, table)
     trials = make_table_trials(table, columns, name=str(path))
     measure = _choose_measure(options, columns, trials)
-    read = TableRead(table=table, columns=columns, trials=trials, measure=measure)
+    read = TableRead(
+        table=table,
+        copies=len(whole) - len(table),
+        columns=columns,
+        trials=trials,
+        measure=measure,
+    )
     if options.bound is None and not measure.is_error_rate:
         raise AnalysisError(
             f"--bound must say which difference of {measure.label!r} matters, because it is no "

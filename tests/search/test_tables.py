@@ -1,12 +1,14 @@
 """Tables of trials: what is read, what is refused, and what is said to be taken for granted."""
 
 import numpy as np
+import pandas as pd
 import pytest
 from asked_tables import ask, check_refusal, make_table, run
 
 from archloss.search.analysis.columns import Columns
 from archloss.search.analysis.coverage import AnalysisError
 from archloss.search.analysis.study import Question
+from archloss.search.analysis.table_files import drop_copies, read_table
 from archloss.search.analysis.tables import make_table_trials
 
 
@@ -97,3 +99,45 @@ def test_a_penalty_is_a_finite_number(write, tmp_path, value):
 
 def test_a_penalty_of_nothing_is_about_a_table_too(tmp_path):
     check_refusal(run("digits", "--penalty", "0"), "--penalty is about a table", tmp_path)
+
+
+def test_rows_that_agree_in_every_column_are_read_once_and_that_is_said(write):
+    table = make_table(60).assign(seconds=np.r_[np.nan, np.arange(59)])
+    joined = pd.concat([table, table.head(20)])
+    document = ask(write(joined))
+    assert document["trials"]["completed"] == 60
+    assert document["seed_spread"]["kind"] == "surface"
+    said = "20 rows agree with another in every column and were left out as copies"
+    assert said in " ".join(document["notes"])
+    alone = ask(write(table))
+    assert document["levels"] == alone["levels"]
+    assert "left out as copies" not in " ".join(alone["notes"])
+
+
+def test_rows_of_one_design_that_differ_elsewhere_are_replicates(write):
+    table = make_table(60)
+    again = table.assign(value=table.value + np.where(np.arange(60) % 2, 0.003, -0.003))
+    document = ask(write(pd.concat([table, again])))
+    assert document["trials"]["completed"] == 120
+    assert document["seed_spread"]["deviation"]["estimate"] == pytest.approx(0.003 / 2**0.5)
+    words = " ".join(document["notes"])
+    assert "agree" not in words
+    assert "the same error" not in words
+
+
+def test_replicates_without_a_difference_are_no_spread_and_that_is_said(write):
+    table = make_table(60)
+    numbered = pd.concat([table, table]).assign(number=range(120))
+    document = ask(write(numbered))
+    assert document["trials"]["completed"] == 120
+    assert document["seed_spread"]["kind"] == "surface"
+    said = "Rows with the same design have the same error each time, to the last digit, and say"
+    assert said in " ".join(document["notes"])
+
+
+def test_a_parquet_file_may_have_any_index_and_lists(tmp_path):
+    table = pd.DataFrame({"depth": [1, 1, 2], "layers": [[8, 8], [8, 8], None]}, index=[*"aba"])
+    table.to_parquet(tmp_path / "trials.parquet")
+    read = read_table(tmp_path / "trials.parquet")
+    assert read.index.tolist() == [0, 1, 2]
+    assert drop_copies(read).index.tolist() == [0, 2]
