@@ -61,8 +61,9 @@ def _read_csv(path: Path) -> pd.DataFrame:
 def _read_parquet(path: Path) -> pd.DataFrame:
     """Return the table of a file, without its index; lists and the like are words."""
     table = pd.read_parquet(path).reset_index(drop=True)
-    for name in table.select_dtypes(object).columns:
-        table[name] = table[name].map(
-            lambda cell: cell if pd.api.types.is_hashable(cell) else repr(cell)
-        )
+    for name, cells in table.items():
+        if pd.api.types.is_object_dtype(cells):
+            table[name] = cells.map(
+                lambda cell: cell if pd.api.types.is_hashable(cell) else repr(cell)
+            )
     return table

@@ -136,7 +136,8 @@ def test_replicates_without_a_difference_are_no_spread_and_that_is_said(write):
 
 
 def test_a_parquet_file_may_have_any_index_and_lists(tmp_path):
-    table = pd.DataFrame({"depth": [1, 1, 2], "layers": [[8, 8], [8, 8], None]}, index=[*"aba"])
+    cells = {"depth": [1, 1, 2], "layers": [[8, 8], [8, 8], None], "mode": ["a", "a", "b"]}
+    table = pd.DataFrame(cells, index=[*"aba"])
     table.to_parquet(tmp_path / "trials.parquet")
     read = read_table(tmp_path / "trials.parquet")
     assert read.index.tolist() == [0, 1, 2]
