@@ -1,16 +1,22 @@
 """What a table's trials reached: objectives of which less is better."""
 
+import shlex
+
 import numpy as np
 import pandas as pd
 
 from archloss.search.analysis.columns import Columns
 from archloss.search.analysis.coverage import AnalysisError
+from archloss.search.analysis.table_names import says_more
 from archloss.search.analysis.table_words import name_row
 from archloss.search.analysis.trials import Kind
 
 
 def read_errors(table: pd.DataFrame, columns: Columns, name: str) -> np.ndarray:
-    """Return each row's objective `[N]`; NaN where there is none."""
+    """Return each row's objective `[N]`; NaN where there is none.
+
+    Raises AnalysisError where it is no number, or an accuracy by its name.
+    """
     given = table[columns.error]
     errors = pd.to_numeric(given, errors="coerce")
     words = given[errors.isna() & given.notna()]
@@ -22,6 +28,14 @@ def read_errors(table: pd.DataFrame, columns: Columns, name: str) -> np.ndarray:
             f"another column with {option}"
         )
     values = np.asarray(errors.to_numpy(dtype=float, na_value=np.nan))
+    # What is below 0 throughout may be an accuracy with its sign turned.
+    if columns.whole is None and says_more(columns.error) and (values > 0).any():
+        raise AnalysisError(
+            f"column {columns.error!r} of {name} must be an error, of which less is better, but "
+            "its name is that of an accuracy or a score, of which more is: say --accuracy "
+            f"{shlex.quote(columns.error)} instead of --error, or, if less is better all the same, "
+            "give the column another name"
+        )
     return values if columns.whole is None else columns.whole - values
 
 

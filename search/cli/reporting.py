@@ -70,7 +70,7 @@ class ReportOptions:
         str | None,
         typer.Option(
             metavar="COLUMN",
-            help="What was minimised. Without it: value.",
+            help="What was minimised, no accuracy. Without it: value.",
             rich_help_panel=_TABLE,
             show_default=False,
         ),

@@ -1,12 +1,15 @@
 """What `archloss report` took for granted about a table, in sentences."""
 
+import shlex
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+import numpy as np
 import pandas as pd
 
 from archloss.search.analysis.columns import Columns, list_unused, settle
 from archloss.search.analysis.spread import are_the_same, find_repeated
+from archloss.search.analysis.table_names import says_less
 from archloss.search.analysis.table_states import LEFT_OUT, count_states
 from archloss.search.analysis.table_words import choose_names
 from archloss.search.analysis.trials import Kind, Trials
@@ -15,6 +18,8 @@ from archloss.search.report.wording import OBJECTIVE_LABELS
 
 if TYPE_CHECKING:
     from archloss.search.cli.reporting import ReportOptions
+
+_PERCENT = 100
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -30,7 +35,28 @@ class TableRead:
 
 def list_notes(options: "ReportOptions", read: TableRead) -> tuple[str, ...]:
     """Return what was taken for granted about a table."""
-    return (*_say_unit(options, read), *_say_copies(read), *_say_ends(read), *_say_unused(read))
+    return (
+        *_doubt_error(read),
+        *_say_unit(options, read),
+        *_say_copies(read),
+        *_say_ends(read),
+        *_say_unused(read),
+    )
+
+
+def _doubt_error(read: TableRead) -> list[str]:
+    """Say that what is called an error looks like an accuracy, where its name says neither."""
+    column, values = read.columns.error, read.trials.values[read.trials.find(Kind.COMPLETED)]
+    if read.columns.whole is not None or says_less(column):
+        return []
+    whole = 1 if values.max() <= 1 else _PERCENT
+    if values.min() < 0 or values.max() > whole or np.median(values) <= whole / 2:
+        return []
+    return [
+        f"{column!r} is taken for an error, of which less is better, though more than half of the "
+        f"trials that completed have more than {whole / 2:g}. If it is an accuracy, this answer is "
+        f"wrong: say --accuracy {shlex.quote(column)}."
+    ]
 
 
 def _say_unit(options: "ReportOptions", read: TableRead) -> list[str]:

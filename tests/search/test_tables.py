@@ -10,6 +10,7 @@ from archloss.search.analysis.coverage import AnalysisError
 from archloss.search.analysis.study import Question
 from archloss.search.analysis.table_files import drop_copies, read_table
 from archloss.search.analysis.tables import make_table_trials
+from archloss.search.analysis.trials import Kind
 
 
 def read(table, **columns):
@@ -142,3 +143,36 @@ def test_a_parquet_file_may_have_any_index_and_lists(tmp_path):
     read = read_table(tmp_path / "trials.parquet")
     assert read.index.tolist() == [0, 1, 2]
     assert drop_copies(read).index.tolist() == [0, 2]
+
+
+@pytest.mark.parametrize("name", ["val_acc", "valAcc", "val/accuracy", "testacc", "AUROC", "R2"])
+def test_an_accuracy_by_its_name_is_no_error(name):
+    table = make_table(60).rename(columns={"value": name})
+    said = f"say --accuracy {name} instead of --error, or, if less is better all the same, give the"
+    with pytest.raises(AnalysisError, match=said):
+        read(table, error=name)
+    assert read(table, error=name, whole=1).count(Kind.COMPLETED) == 60
+    assert read(table.assign(**{name: -table[name]}), error=name).count(Kind.COMPLETED) == 60
+
+
+@pytest.mark.parametrize("name", ["1 - accuracy", "acc_error", "accumulated", "neg_auc", "vaccine"])
+def test_an_error_by_its_name_is_no_accuracy(name):
+    table = make_table(60).rename(columns={"value": name})
+    assert read(table, error=name).count(Kind.COMPLETED) == 60
+
+
+@pytest.mark.parametrize(("times", "options"), [(1, []), (100, ["--unit", "percent"])])
+def test_errors_that_look_like_accuracies_are_doubted_before_all_else(write, times, options):
+    table = make_table(60)
+    table["value"] = times * (1 - table.value)
+    said = (
+        "'value' is taken for an error, of which less is better, though more than half of the "
+        f"trials that completed have more than {times / 2:g}. If it is an accuracy, this answer is "
+        "wrong: say --accuracy value."
+    )
+    assert ask(write(table), *options)["notes"][0] == said
+    accuracies = ask(write(table), "--accuracy", "value")["notes"]
+    wrong = ask(write(table.rename(columns={"value": "wrong"})), "--error", "wrong", *options)[
+        "notes"
+    ]
+    assert "is taken for an error" not in " ".join([*accuracies, *wrong])
