@@ -26,9 +26,10 @@ class Columns:
     hyperparameters; None takes all columns that begin with `params_`. `state` says how trials
     ended; None takes the column of that name, in any case of letters, and a table without it has
     completed ones.
-    `log` are columns in which equal ratios count as equally far, besides those that are above 0,
-    span a factor of 20 and have their median nearer to their geometric middle than to their
-    arithmetic one. The values of a grid count as equally far in any case.
+    `log` are columns in which equal ratios count as equally far, besides those that look so: that
+    are above 0, span a factor of 20 and have their median nearer to their geometric middle than to
+    their arithmetic one. `linear` are those in which they do not, though they may look so. The
+    values of a grid count as equally far in any case.
     """
 
     question: Question
@@ -38,6 +39,7 @@ class Columns:
     tuned: tuple[str, ...] | None = None
     state: str | None = None
     log: tuple[str, ...] = field(default=())
+    linear: tuple[str, ...] = field(default=())
 
     def list_axes(self) -> list[str]:
         """Return the names of all that was searched, those that are asked about first."""
@@ -88,13 +90,19 @@ def settle(table: pd.DataFrame, columns: Columns) -> tuple[pd.DataFrame, Columns
         if columns.state is None
         else shorten(columns.state),
         log=tuple(map(shorten, columns.log)),
+        linear=tuple(map(shorten, columns.linear)),
     )
 
 
 def check_columns(table: pd.DataFrame, columns: Columns, name: str) -> None:
     """Raise AnalysisError where a column is not there, or is to be two things at once."""
     state = () if columns.state is None else (columns.state,)
-    for column in (*columns.list_axes(), columns.error, *state, *columns.log):
+    scales = [
+        *(("--log", column) for column in columns.log),
+        *(("--linear", column) for column in columns.linear),
+    ]
+    named = [column for _, column in scales]
+    for column in (*columns.list_axes(), columns.error, *state, *named):
         if column not in table:
             near = difflib.get_close_matches(column, map(str, table.columns), n=1)
             raise AnalysisError(
@@ -102,13 +110,19 @@ def check_columns(table: pd.DataFrame, columns: Columns, name: str) -> None:
                 f"{', '.join(map(repr, table.columns))}: "
                 + (f"did you mean {near[0]!r}? Name " if near else "name ")
                 + "the columns with --context, --choice, --by, --error or --accuracy, --tuned, "
-                "--state and --log"
+                "--state, --log and --linear"
             )
-    for column in columns.log:
+    for option, column in scales:
         if column not in columns.list_axes():
             raise AnalysisError(
-                f"--log must name a column that was searched, but got {column!r}: there are "
+                f"{option} must name a column that was searched, but got {column!r}: there are "
                 f"{', '.join(map(repr, columns.list_axes()))}; --tuned names others"
+            )
+    for column in columns.linear:
+        if column in columns.log:
+            raise AnalysisError(
+                f"column {column!r} of {name} must be either logarithmic or not, but --log and "
+                "--linear both name it: leave one out"
             )
     for outcome in (columns.error, *state):
         if outcome in columns.list_axes():

@@ -62,9 +62,10 @@ def _make_axis(
     if len(distinct) < _FEWEST_VALUES:
         return None
     if category or values.dtype == bool or not pd.api.types.is_numeric_dtype(values):
-        if name in columns.log:
+        if name in (*columns.log, *columns.linear):
+            option = "--log" if name in columns.log else "--linear"
             raise AnalysisError(
-                f"--log must name a column of numbers, but got {name!r}, a choice between "
+                f"{option} must name a column of numbers, but got {name!r}, a choice between "
                 f"{', '.join(map(repr, distinct[:_FEWEST_VALUES]))} and so on: leave it out"
             )
         return Category(name=name, levels=tuple(distinct))
@@ -75,11 +76,12 @@ def _make_axis(
             "leave it out"
         )
     whole = bool((values == values.round()).all())
+    looks_so = _looks_logarithmic(values.to_numpy(dtype=float), low, high)
     return Numeric(
         name=name,
         low=low,
         high=high,
-        log=name in columns.log or _looks_logarithmic(values.to_numpy(dtype=float), low, high),
+        log=name in columns.log or (looks_so and name not in columns.linear),
         whole=whole,
         steps=_find_steps(distinct, len(values), whole=whole),
     )

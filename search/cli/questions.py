@@ -82,6 +82,7 @@ def make_command(options: "ReportOptions") -> str:
         *(("tuned", name) for name in options.tuned),
         ("state", options.state),
         *(("log", name) for name in options.log),
+        *(("linear", name) for name in options.linear),
     ]
     for name, value in given:
         words += [] if value is None else [f"--{name}", str(value)]

@@ -125,7 +125,16 @@ class ReportOptions:
         list[str],
         typer.Option(
             metavar="COLUMN",
-            help="A column in which equal ratios count as equally far. Repeatable.",
+            help="A column in which equal ratios count as equally far, besides those that look so. "
+            "Repeatable.",
+            rich_help_panel=_TABLE,
+        ),
+    ] = field(default_factory=list)
+    linear: Annotated[
+        list[str],
+        typer.Option(
+            metavar="COLUMN",
+            help="A column in which they do not, though it looks so. Repeatable.",
             rich_help_panel=_TABLE,
         ),
     ] = field(default_factory=list)
@@ -182,7 +191,7 @@ def _check(options: ReportOptions) -> None:
         raise typer.BadParameter(f"report on {' or on '.join(sources)}: leave the others out")
     given = [
         f"--{name}"
-        for name in ("error", "accuracy", "unit", "penalty", "tuned", "state", "log")
+        for name in ("error", "accuracy", "unit", "penalty", "tuned", "state", "log", "linear")
         if getattr(options, name) not in (None, [])
     ]
     if given and options.example:

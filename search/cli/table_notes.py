@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
+from archloss.search.analysis.axes import Numeric
 from archloss.search.analysis.columns import Columns, list_unused, settle
 from archloss.search.analysis.spread import are_the_same, find_repeated
 from archloss.search.analysis.table_names import says_less
@@ -38,6 +39,7 @@ def list_notes(options: "ReportOptions", read: TableRead) -> tuple[str, ...]:
     return (
         *_doubt_error(read),
         *_say_unit(options, read),
+        *_say_scales(read),
         *_say_copies(read),
         *_say_ends(read),
         *_say_unused(read),
@@ -68,6 +70,22 @@ def _say_unit(options: "ReportOptions", read: TableRead) -> list[str]:
         f"The column {column!r} lies between 0 and 1, and was taken for a share of errors; "
         "--unit number says that it is none, and --accuracy that more is better."
     ]
+
+
+def _say_scales(read: TableRead) -> list[str]:
+    """Say in which columns equal ratios count as equally far; nothing where all are of a grid."""
+    numbers = [axis for axis in read.trials.axes if isinstance(axis, Numeric)]
+    ranges = [axis for axis in numbers if not axis.steps]
+    if not ranges:
+        return []
+    parts = {
+        "Taken as logarithmic": [axis.name for axis in ranges if axis.log],
+        "Taken as they are": [axis.name for axis in ranges if not axis.log],
+    }
+    said = [f"{how}: {', '.join(names)}." for how, names in parts.items() if names]
+    if grids := [axis.name for axis in numbers if axis.steps]:
+        said.append(f"Taken as a grid, each value as far from the next: {', '.join(grids)}.")
+    return [f"{' '.join(said)} --log and --linear say otherwise of what is no grid."]
 
 
 def _say_copies(read: TableRead) -> list[str]:

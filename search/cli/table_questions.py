@@ -92,6 +92,7 @@ def _choose_columns(options: "ReportOptions", table: pd.DataFrame) -> Columns:
         tuned=tuple(options.tuned) or None,
         state=options.state,
         log=tuple(options.log),
+        linear=tuple(options.linear),
     )
 
 

@@ -5,6 +5,7 @@ import pandas as pd
 import pytest
 from asked_tables import ask, check_refusal, make_table, run
 
+from archloss.search.analysis.axes import Numeric
 from archloss.search.analysis.columns import Columns
 from archloss.search.analysis.coverage import AnalysisError
 from archloss.search.analysis.study import Question
@@ -176,3 +177,40 @@ def test_errors_that_look_like_accuracies_are_doubted_before_all_else(write, tim
         "notes"
     ]
     assert "is taken for an error" not in " ".join([*accuracies, *wrong])
+
+
+def find_scales(trials):
+    return {axis.name: axis.log for axis in trials.axes if isinstance(axis, Numeric)}
+
+
+def test_a_column_is_logarithmic_where_it_looks_so_or_is_said_to_be():
+    table = make_table(60).assign(params_width=np.linspace(20, 60, 60))
+    found = {"depth": True, "ce_weight": False, "width": False, "learning_rate": True}
+    assert find_scales(read(table)) == found
+    said = read(table, log=("params_width",), linear=("learning_rate",))
+    assert find_scales(said) == found | {"width": True, "learning_rate": False}
+    concentrated = table.assign(ce_weight=table.ce_weight**4 + 0.001)
+    assert find_scales(read(concentrated))["ce_weight"]
+    assert not find_scales(read(concentrated, linear=("ce_weight",)))["ce_weight"]
+
+
+def test_which_columns_are_taken_as_logarithmic_is_said(write):
+    table = make_table(60).assign(params_width=8 * 2 ** (np.arange(60) % 3))
+    document = ask(write(table))
+    assert (
+        "Taken as logarithmic: depth, learning_rate. Taken as they are: ce_weight. Taken as a "
+        "grid, each value as far from the next: width. --log and --linear say otherwise of what "
+        "is no grid."
+    ) in document["notes"]
+    document = ask(write(table), "--linear", "depth", "--linear", "learning_rate")
+    assert "Taken as they are: depth, ce_weight, learning_rate. " in " ".join(document["notes"])
+    said = "--linear depth --linear learning_rate"
+    assert document["source"]["command"] == f"archloss report --trials trials.csv {said}"
+
+
+def test_of_grids_alone_no_scale_is_said(write):
+    numbers = np.arange(120)
+    table = make_table(120, depth=2 ** (numbers % 4), ce_weight=numbers // 4 % 5 / 4)
+    table["value"] = 0.1 + 0.1 * (table.ce_weight - 0.5) ** 2 + table.value / 10
+    document = ask(write(table.drop(columns="params_learning_rate")))
+    assert "aken as" not in " ".join(document["notes"])
