@@ -24,8 +24,8 @@ class Columns:
     the objective is what that lacks. `penalty`, in the column's own units, is what a trial that
     diverged counts as; None takes the worst that the table knows. `tuned` are the other
     hyperparameters; None takes all columns that begin with `params_`. `state` says how trials
-    ended; None takes the column of that name, in any case of letters, and a table without it has
-    completed ones.
+    ended; None takes archloss's `ending`, or else the column of that name, in any case of letters,
+    and a table without either has completed ones.
     `log` are columns in which equal ratios count as equally far, besides those that look so: that
     are above 0, span a factor of 20 and have their median nearer to their geometric middle than to
     their arithmetic one. `linear` are those in which they do not, though they may look so. The

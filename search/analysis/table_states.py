@@ -2,6 +2,7 @@
 
 from collections import Counter
 from collections.abc import Mapping
+from typing import get_args
 
 import numpy as np
 import pandas as pd
@@ -9,6 +10,7 @@ import pandas as pd
 from archloss.search.analysis.coverage import AnalysisError
 from archloss.search.analysis.table_words import name_row
 from archloss.search.analysis.trials import Kind
+from archloss.search.report.points import Ending
 
 _COMPLETED = ("complete", "completed", "finished", "succeeded", "success", "terminated")
 _KINDS = dict.fromkeys(_COMPLETED, Kind.COMPLETED) | {
@@ -20,12 +22,15 @@ _UNFINISHED = ("running", "pending", "paused", "waiting")
 LEFT_OUT = (*_FAILED, *_UNFINISHED)
 """What says of a row that its trial did not come to an end."""
 _STATE = "state"
+ENDING = "ending"
+"""The column of archloss's own tables, whose `state`, Optuna's, calls what diverged complete."""
 
 
 def list_states(table: pd.DataFrame) -> list[str]:
     """Return the columns that say how trials ended, by their names; the one to read comes first."""
+    ours = ENDING in table and table[ENDING].isin(get_args(Ending)).all()
     found = [name for name in map(str, table.columns) if name.lower() == _STATE]
-    return sorted(found, key=lambda name: name != _STATE)
+    return [*([ENDING] if ours else []), *sorted(found, key=lambda name: name != _STATE)]
 
 
 def read_kinds(table: pd.DataFrame, column: str | None, name: str) -> tuple[np.ndarray, np.ndarray]:

@@ -116,7 +116,7 @@ class ReportOptions:
         typer.Option(
             metavar="COLUMN",
             help="How each trial ended: complete, diverged, pruned, fail or running, or as other "
-            "tools say it. Without it: state, in any case of letters.",
+            "tools say it. Without it: archloss's ending, or state, in any case of letters.",
             rich_help_panel=_TABLE,
             show_default=False,
         ),

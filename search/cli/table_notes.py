@@ -11,7 +11,7 @@ from archloss.search.analysis.axes import Numeric
 from archloss.search.analysis.columns import Columns, list_unused, settle
 from archloss.search.analysis.spread import are_the_same, find_repeated
 from archloss.search.analysis.table_names import says_less
-from archloss.search.analysis.table_states import LEFT_OUT, count_states
+from archloss.search.analysis.table_states import ENDING, LEFT_OUT, count_states
 from archloss.search.analysis.table_words import choose_names
 from archloss.search.analysis.trials import Kind, Trials
 from archloss.search.report.answer.measure import Measure
@@ -113,6 +113,11 @@ def _say_ends(read: TableRead) -> list[str]:
     notes = []
     table, columns = settle(read.table, read.columns)
     states = count_states(table, columns.state)
+    if read.columns.state is None and columns.state == ENDING:
+        notes.append(
+            f"How trials ended is read from {ENDING!r}, archloss's own column; --state names "
+            "another."
+        )
     if diverged := read.trials.count(Kind.DIVERGED):
         said = states.get("diverged", 0)
         reasons = [

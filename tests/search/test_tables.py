@@ -1,17 +1,26 @@
 """Tables of trials: what is read, what is refused, and what is said to be taken for granted."""
 
+import json
+import re
+import shlex
+from pathlib import Path
+
 import numpy as np
 import pandas as pd
 import pytest
 from asked_tables import ask, check_refusal, make_table, run
+from typer.testing import CliRunner
 
 from archloss.search.analysis.axes import Numeric
 from archloss.search.analysis.columns import Columns
 from archloss.search.analysis.coverage import AnalysisError
-from archloss.search.analysis.study import Question
+from archloss.search.analysis.study import Question, make_trials
 from archloss.search.analysis.table_files import drop_copies, read_table
 from archloss.search.analysis.tables import make_table_trials
 from archloss.search.analysis.trials import Kind
+from archloss.search.cli.app import app
+from archloss.spaces.outcome import Outcome
+from archloss.workers.inline import InlineExecutor
 
 
 def read(table, **columns):
@@ -214,3 +223,58 @@ def test_of_grids_alone_no_scale_is_said(write):
     table["value"] = 0.1 + 0.1 * (table.ce_weight - 0.5) ** 2 + table.value / 10
     document = ask(write(table.drop(columns="params_learning_rate")))
     assert "aken as" not in " ".join(document["notes"])
+
+
+def test_archlosss_own_column_says_how_trials_ended_unless_another_is_named(write):
+    endings = ["diverged", "failed", "pruned", *["completed"] * 57]
+    table = make_table(60, state=["COMPLETE", "FAIL", *["COMPLETE"] * 58]).assign(ending=endings)
+    assert read(table).count(Kind.DIVERGED) == 1
+    assert read(table, state="state").count(Kind.DIVERGED) == 0
+    document = ask(write(table))
+    assert document["trials"] == {"completed": 57, "diverged": 1, "pruned": 1}
+    words = " ".join(document["notes"])
+    assert "How trials ended is read from 'ending', archloss's own column; --state names" in words
+    assert "Not used" not in words
+    other = table.assign(ending=["at dawn", *["at dusk"] * 59])
+    assert read(other).count(Kind.DIVERGED) == 0
+    named = ask(write(table), "--state", "ending")
+    assert named["trials"] == document["trials"]
+    assert "archloss's own column" not in " ".join(named["notes"])
+
+
+def test_what_the_document_shows_reads_a_studys_file_as_the_study(bench, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    text = (Path(__file__).parents[2] / "docs" / "report.md").read_text().replace("\\\n", "")
+    [block] = re.findall(r"^(archloss trials .*)\n(archloss report .*)\n", text, re.MULTILINE)
+    make, ask_of_it = [shlex.split(line)[1:] for line in block]
+    spec = bench.make_spec(make[1], trials=120, pack=60, recipe={"epochs": 1})
+
+    def train(pack):
+        return bench.trainings.finish(
+            pack,
+            lambda member: (
+                Outcome.DIVERGED
+                if member.design.depth > 8 and member.design.ce_weight > 0.7
+                else Outcome.TRAINED
+            ),
+        )
+
+    bench.run(spec, train=train, executor=InlineExecutor())
+    made = CliRunner().invoke(app, [*make, "--folder", str(bench.folder)])
+    assert made.exit_code == 0, made.stderr
+    result = run(*ask_of_it[1:], "--json")
+    assert result.exit_code == 0, result.stderr
+    found = json.loads(result.stdout)
+    own = make_trials(spec, bench.trials(spec.name), Question())
+    assert found["trials"]["diverged"] == own.count(Kind.DIVERGED) > 0
+    scales = [
+        [axis.name for axis in own.axes if isinstance(axis, Numeric) and axis.log is log]
+        for log in (True, False)
+    ]
+    told = next(note for note in found["notes"] if note.startswith("Taken as"))
+    first, second = (set(part.split(": ")[1].split(", ")) for part in told.split(". ")[:2])
+    assert [first, second] == [set(names) for names in scales]
+    assert "Each counts as 75.00%" in " ".join(found["notes"])
+    result = run(spec.name, "--folder", bench.folder, "--json")
+    for ours, theirs in zip(json.loads(result.stdout)["levels"], found["levels"], strict=True):
+        assert ours["cost"]["estimate"] == pytest.approx(theirs["cost"]["estimate"], abs=0.005)
