@@ -278,3 +278,17 @@ def test_what_the_document_shows_reads_a_studys_file_as_the_study(bench, tmp_pat
     result = run(spec.name, "--folder", bench.folder, "--json")
     for ours, theirs in zip(json.loads(result.stdout)["levels"], found["levels"], strict=True):
         assert ours["cost"]["estimate"] == pytest.approx(theirs["cost"]["estimate"], abs=0.005)
+
+
+def test_pruned_trials_of_a_table_are_left_out_and_what_that_does_is_said(write):
+    states = np.where(np.arange(80) % 4 == 0, "PRUNED", "COMPLETE")
+    words = " ".join(ask(write(make_table(80, state=states)))["caveats"])
+    assert (
+        "20 pruned trials were left out, as it is not said what they had reached. Those left are "
+        "the lucky ones of what was tried: errors may look better, and effects smaller, than they "
+        "are." in words
+    )
+    assert "went on" not in words
+    states[1:] = "COMPLETE"
+    words = " ".join(ask(write(make_table(80, state=states)))["caveats"])
+    assert "1 pruned trial was left out, as it is not said" in words
