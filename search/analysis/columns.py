@@ -47,6 +47,12 @@ class Columns:
         asked = [question.context, question.choice, *([question.by] if question.by else [])]
         return list(dict.fromkeys([*asked, *(self.tuned or ())]))
 
+    def list_others(self) -> list[str]:
+        """Return the names of what was searched besides, and is not asked about."""
+        question = self.question
+        asked = (question.context, question.choice, question.by or DEFAULT_BY)
+        return [name for name in self.tuned or () if name not in asked]
+
     def turn(self, value: float) -> float:
         """Return the objective of a value in the column's own units, or the other way round.
 

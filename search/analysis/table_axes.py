@@ -3,10 +3,10 @@
 N trial, D axis.
 """
 
+import shlex
 from collections.abc import Sequence
 
 import numpy as np
-import numpy.typing as npt
 import pandas as pd
 
 from archloss.search.analysis.axes import Array, Axis, Category, Numeric
@@ -21,16 +21,21 @@ _FEWEST_VALUES = 2
 _MOSTLY = 0.5
 
 
-def make_axes(table: pd.DataFrame, columns: Columns, name: str) -> tuple[list[Axis], Array]:
+def make_axes(
+    table: pd.DataFrame, columns: Columns, name: str, *, found: bool
+) -> tuple[list[Axis], Array]:
     """Return the axes of all that was searched, and where trials lie on them `[N, D]`.
 
-    A column of one value alone has none.
+    A column of one value alone has none. `found` says that what was tuned was found by its prefix.
     """
     question = columns.question
+    optional = columns.list_others() if found else []
     axes: list[Axis] = []
     places = []
     for axis_name in columns.list_axes():
         values = table[axis_name]
+        if axis_name in optional and values.isna().any():
+            _refuse_conditional(table[optional], axis_name, name)
         _check_cells(values, axis_name, name)
         axis = _make_axis(
             axis_name, values, columns, category=axis_name == (question.by or DEFAULT_BY)
@@ -117,10 +122,6 @@ def _looks_logarithmic(values: np.ndarray, low: float, high: float) -> bool:
 
 def _check_cells(values: "pd.Series[float]", column: str, name: str) -> None:
     """Raise AnalysisError where a searched column lacks a value, or one is not like the others."""
-
-    def find_row(which: npt.NDArray[np.bool_]) -> str:
-        return name_row(values.index[np.flatnonzero(which)[0]])
-
     if values.isin([np.inf, -np.inf]).any():
         raise AnalysisError(
             f"column {column!r} of {name} must have finite values, but has an infinite one: "
@@ -129,12 +130,29 @@ def _check_cells(values: "pd.Series[float]", column: str, name: str) -> None:
     if values.isna().any():
         raise AnalysisError(
             f"column {column!r} of {name} must have a value in each row, but has none in "
-            f"{find_row(values.isna().to_numpy())}: fill it in, or leave the row or the column out"
+            f"{_find_row(values, values.isna())}: fill it in, or leave the row or the column out"
         )
-    words = pd.to_numeric(values, errors="coerce").isna().to_numpy()
+    words = pd.to_numeric(values, errors="coerce").isna()
     if 0 < words.mean() < _MOSTLY:
-        word = values.to_numpy()[np.flatnonzero(words)[0]]
+        word = values[words].iloc[0]
         raise AnalysisError(
             f"column {column!r} of {name} must have numbers throughout, or none, but has {word!r} "
-            f"in {find_row(words)}: mend it, or leave the row or the column out"
+            f"in {_find_row(values, words)}: mend it, or leave the row or the column out"
         )
+
+
+def _refuse_conditional(tuned: pd.DataFrame, column: str, name: str) -> None:
+    """Raise AnalysisError, as a column that was not named lacks values, with those that do not."""
+    whole = [str(other) for other in tuned if tuned[other].notna().all()]
+    named = " ".join(f"--tuned {shlex.quote(other)}" for other in whole)
+    way_out = f"name the others, {named}" if whole else "leave that column out"
+    row = _find_row(tuned[column], tuned[column].isna())
+    raise AnalysisError(
+        f"column {column!r} of {name} must have a value in each row to count as tuned, but has "
+        f"none in {row}, like a parameter that only some trials have: {way_out}, or fill it in"
+    )
+
+
+def _find_row(values: "pd.Series[float]", which: "pd.Series[bool]") -> str:
+    """Return what the first of some rows is called."""
+    return name_row(values.index[which][0])

@@ -14,6 +14,7 @@ from archloss.search.analysis.trials import Kind, Trials
 
 def make_table_trials(table: pd.DataFrame, columns: Columns, *, name: str) -> Trials:
     """Return the trials of a table; `name` is what errors call it."""
+    found = columns.tuned is None
     table, columns = settle(table, columns)
     check_columns(table, columns, name)
     kinds, kept = read_kinds(table, columns.state, name)
@@ -23,7 +24,7 @@ def make_table_trials(table: pd.DataFrame, columns: Columns, *, name: str) -> Tr
             f"{name} must have a row for each trial that has ended, but has none: let some end, or "
             "name another file"
         )
-    axes, points = make_axes(table, columns, name)
+    axes, points = make_axes(table, columns, name, found=found)
     errors = read_errors(table, columns, name)
     if not np.isfinite(errors).any() and (kinds == Kind.COMPLETED.value).any():
         raise AnalysisError(

@@ -292,3 +292,22 @@ def test_pruned_trials_of_a_table_are_left_out_and_what_that_does_is_said(write)
     states[1:] = "COMPLETE"
     words = " ".join(ask(write(make_table(80, state=states)))["caveats"])
     assert "1 pruned trial was left out, as it is not said" in words
+
+
+def test_a_parameter_of_some_trials_alone_is_refused_with_the_others_to_name():
+    table = make_table(60).assign(
+        params_momentum=[np.nan, *np.linspace(0, 0.9, 59)], params_width=np.arange(60)
+    )
+    said = (
+        r"column 'momentum' of trials.csv must have a value in each row to count as tuned, but has "
+        r"none in row 1 \(of the data, from 1\), like a parameter that only some trials have: name "
+        r"the others, --tuned learning_rate --tuned width, or fill it in"
+    )
+    with pytest.raises(AnalysisError, match=said):
+        read(table)
+    trials = read(table, tuned=("learning_rate", "width"))
+    assert trials.names == ["depth", "ce_weight", "residual", "learning_rate", "width"]
+    with pytest.raises(AnalysisError, match="fill it in, or leave the row or the column out"):
+        read(table, tuned=("momentum",))
+    with pytest.raises(AnalysisError, match="leave that column out, or fill it in"):
+        read(table.drop(columns=["params_learning_rate", "params_width"]))
