@@ -1,5 +1,6 @@
 """What a table's trials reached: objectives of which less is better."""
 
+import re
 import shlex
 
 import numpy as np
@@ -11,6 +12,9 @@ from archloss.search.analysis.table_names import says_more
 from archloss.search.analysis.table_words import name_row
 from archloss.search.analysis.trials import Kind
 
+_PERCENT = re.compile(r"\s*([\d.]+)\s*%\s*")
+_COMMA = re.compile(r"\d+,\d+")
+
 
 def read_errors(table: pd.DataFrame, columns: Columns, name: str) -> np.ndarray:
     """Return each row's objective `[N]`; NaN where there is none.
@@ -20,12 +24,10 @@ def read_errors(table: pd.DataFrame, columns: Columns, name: str) -> np.ndarray:
     given = table[columns.error]
     errors = pd.to_numeric(given, errors="coerce")
     words = given[errors.isna() & given.notna()]
-    option = "--error" if columns.whole is None else "--accuracy"
     if len(words):
         raise AnalysisError(
             f"column {columns.error!r} of {name} must have numbers, but has {words.iloc[0]!r} in "
-            f"{name_row(words.index[0])}: leave that cell empty where there is no error, or name "
-            f"another column with {option}"
+            f"{name_row(words.index[0])}: {_say_way_out(str(words.iloc[0]), columns)}"
         )
     values = np.asarray(errors.to_numpy(dtype=float, na_value=np.nan))
     # What is below 0 throughout may be an accuracy with its sign turned.
@@ -37,6 +39,17 @@ def read_errors(table: pd.DataFrame, columns: Columns, name: str) -> np.ndarray:
             "give the column another name"
         )
     return values if columns.whole is None else columns.whole - values
+
+
+def _say_way_out(word: str, columns: Columns) -> str:
+    """Return what to do about a cell of the objective's column that is no number."""
+    if percent := _PERCENT.fullmatch(word):
+        unit = ", and say --unit percent" if columns.whole is None else ""
+        return f"write {percent[1]} there, and likewise in every row{unit}"
+    if _COMMA.fullmatch(word):
+        return f"write {word.replace(',', '.')} there, and likewise in every row"
+    option = "--error" if columns.whole is None else "--accuracy"
+    return f"leave that cell empty where there is no error, or name another column with {option}"
 
 
 def find_penalty(errors: np.ndarray, kinds: np.ndarray, columns: Columns) -> float:

@@ -8,6 +8,7 @@ import pandas as pd
 from archloss.search.analysis.coverage import AnalysisError
 
 _SEPARATORS = ";\t"
+_MOSTLY = 0.5
 _UNEVEN = re.compile(r"Expected (\d+) fields in line (\d+), saw (\d+)")
 
 
@@ -51,10 +52,29 @@ def _say_why(error: ValueError | OSError) -> str:
 
 def _read_csv(path: Path) -> pd.DataFrame:
     """Return the table of a file with values between commas, semicolons or tabs."""
-    table = pd.read_csv(path)
+    # By the names alone: rows with decimal commas would look uneven.
+    names = pd.read_csv(path, nrows=0).columns
     for separator in _SEPARATORS:
-        if len(table.columns) == 1 and separator in str(table.columns[0]):
-            return pd.read_csv(path, sep=separator)
+        if len(names) == 1 and separator in str(names[0]):
+            table = pd.read_csv(path, sep=separator)
+            return _read_decimal_commas(table) if separator == ";" else table
+    return pd.read_csv(path)
+
+
+def _read_decimal_commas(table: pd.DataFrame) -> pd.DataFrame:
+    """Return the table with columns of numbers as `0,5` read as such, as German Excel writes them.
+
+    A column is of numbers where most of its cells are. Where some column has a decimal point,
+    commas mean something else.
+    """
+    numbers = [values for _, values in table.items() if pd.api.types.is_float_dtype(values)]
+    if any((values.dropna() % 1 != 0).any() for values in numbers):
+        return table
+    for name, cells in table.items():
+        if not pd.api.types.is_numeric_dtype(cells):
+            read = pd.to_numeric(cells.astype(str).str.replace(",", "."), errors="coerce")
+            if read.notna().sum() > _MOSTLY * cells.notna().sum():
+                table[name] = read.where(read.notna(), cells)
     return table
 
 

@@ -311,3 +311,41 @@ def test_a_parameter_of_some_trials_alone_is_refused_with_the_others_to_name():
         read(table, tuned=("momentum",))
     with pytest.raises(AnalysisError, match="leave that column out, or fill it in"):
         read(table.drop(columns=["params_learning_rate", "params_width"]))
+
+
+def test_decimal_commas_between_semicolons_are_read_as_numbers(tmp_path):
+    table = make_table(60).assign(mode=[*"ab"] * 30)
+    table.loc[3, "value"] = np.nan
+    table.to_csv(tmp_path / "points.csv", sep=";", index=False)
+    table.to_csv(tmp_path / "commas.csv", sep=";", decimal=",", index=False)
+    assert "0,0" in (tmp_path / "commas.csv").read_text()
+    points, commas = (read_table(tmp_path / f"{name}.csv") for name in ("points", "commas"))
+    pd.testing.assert_frame_equal(commas, points, check_dtype=False)
+
+
+def test_an_odd_word_among_decimal_commas_is_the_one_that_is_named(tmp_path):
+    cells = make_table(60).value.map(lambda value: f"{value:.4e}".replace(".", ","))
+    table = make_table(60).assign(value=["#DIV/0!", *cells[1:]])
+    table.to_csv(tmp_path / "trials.csv", sep=";", decimal=",", index=False)
+    with pytest.raises(AnalysisError, match="must have numbers, but has '#DIV/0!' in row 1"):
+        read(read_table(tmp_path / "trials.csv"))
+
+
+def test_commas_are_no_decimal_ones_where_numbers_have_points(tmp_path):
+    make_table(60).assign(layers=["64,32", "64,64"] * 30).to_csv(
+        tmp_path / "trials.csv", sep=";", index=False
+    )
+    assert set(read_table(tmp_path / "trials.csv").layers) == {"64,32", "64,64"}
+
+
+@pytest.mark.parametrize(
+    ("cell", "columns", "said"),
+    [
+        ("9.92%", {}, "write 9.92 there, and likewise in every row, and say --unit percent"),
+        ("90.1 %", {"whole": 100}, "write 90.1 there, and likewise in every row$"),
+        ("0,09", {}, "write 0.09 there, and likewise in every row$"),
+    ],
+)
+def test_a_cell_that_is_nearly_a_number_is_refused_with_what_to_write(cell, columns, said):
+    with pytest.raises(AnalysisError, match=f"but has '{cell}' in row 1 .*: {said}"):
+        read(make_table(60, value=cell), **columns)
