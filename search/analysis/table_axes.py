@@ -37,6 +37,7 @@ def make_axes(
         if axis_name in optional and values.isna().any():
             _refuse_conditional(table[optional], axis_name, name)
         _check_cells(values, axis_name, name)
+        _check_role(values, axis_name, columns, name)
         axis = _make_axis(
             axis_name, values, columns, category=axis_name == (question.by or DEFAULT_BY)
         )
@@ -98,8 +99,8 @@ def _check_levels(axis: Category, name: str) -> None:
     if count > MOST_LEVELS:
         raise AnalysisError(
             f"column {axis.name!r} of {name} must have at most {MOST_LEVELS} values to be a "
-            f"choice between them, but has {count}: leave it out, or, if it is a number, write it "
-            "as one in each row"
+            f"choice between them, but has {count}, such as {axis.levels[0]!r}: leave it out, or, "
+            "if it is a number, write it as one in each row"
         )
 
 
@@ -138,6 +139,18 @@ def _check_cells(values: "pd.Series[float]", column: str, name: str) -> None:
         raise AnalysisError(
             f"column {column!r} of {name} must have numbers throughout, or none, but has {word!r} "
             f"in {_find_row(values, words)}: mend it, or leave the row or the column out"
+        )
+
+
+def _check_role(values: "pd.Series[float]", column: str, columns: Columns, name: str) -> None:
+    """Raise AnalysisError where a column that must be a range of numbers holds words."""
+    roles = {columns.question.context: "context", columns.question.choice: "choice"}
+    words = values.map(lambda cell: isinstance(cell, str))
+    if column in roles and words.any():
+        raise AnalysisError(
+            f"--{roles[column]} must name a range of numbers, but column {column!r} of {name} "
+            f"holds words, such as {values[words].iloc[0]!r} in {_find_row(values, words)}: write "
+            "bare numbers in that column, with decimal points, or name another one"
         )
 
 

@@ -284,7 +284,10 @@ def test_bad_usage_is_refused_with_the_way_out(write, tmp_path, arguments, said)
         ({"ce_weight": ["half", *np.linspace(0, 1, 59)]}, "but has 'half' in row 1 (of the data"),
         ({"residual": np.arange(60) % 4}, "at least 20 trials of one residual must have been"),
         ({"params_run": [f"run-{n}" for n in range(60)]}, "'run' of trials.csv must have at most"),
-        ({"params_run": [f"run-{n % 21}" for n in range(60)]}, "but has 21: leave it out"),
+        (
+            {"params_run": [f"run-{n % 21}" for n in range(60)]},
+            "but has 21, such as 'run-0': leave it out",
+        ),
         ({"residual": np.arange(60) % 30}, "'residual' of trials.csv must have at most 20 values"),
         ({"depth": [f"deep-{n}" for n in range(60)]}, "--context must name a range of numbers"),
     ],

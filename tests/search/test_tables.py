@@ -349,3 +349,15 @@ def test_commas_are_no_decimal_ones_where_numbers_have_points(tmp_path):
 def test_a_cell_that_is_nearly_a_number_is_refused_with_what_to_write(cell, columns, said):
     with pytest.raises(AnalysisError, match=f"but has '{cell}' in row 1 .*: {said}"):
         read(make_table(60, value=cell), **columns)
+
+
+@pytest.mark.parametrize(("role", "column"), [("context", "depth"), ("choice", "ce_weight")])
+def test_words_where_a_range_of_numbers_is_asked_about_are_refused_with_one(role, column):
+    table = make_table(60)
+    table[column] = table[column].astype(str) + " units"
+    said = (
+        f"--{role} must name a range of numbers, but column '{column}' of trials.csv holds words, "
+        rf"such as '{table[column][0]}' in row 1 \(of the data, from 1\): write bare numbers in"
+    )
+    with pytest.raises(AnalysisError, match=said):
+        read(table)
