@@ -14,6 +14,8 @@ _PREFIX = "params_"
 """What Optuna's `trials_dataframe` puts before the name of a parameter."""
 MOST_LEVELS = 20
 """Of more values than that a choice has hardly a trial for each."""
+MOST_SIZE = 1e100
+"""The squares of numbers that are larger cannot be computed with."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 
 from archloss.search.analysis.axes import Array, Axis, Category, Numeric
-from archloss.search.analysis.columns import MOST_LEVELS, Columns
+from archloss.search.analysis.columns import MOST_LEVELS, MOST_SIZE, Columns
 from archloss.search.analysis.coverage import AnalysisError
 from archloss.search.analysis.study import DEFAULT_BY
 from archloss.search.analysis.table_words import name_row
@@ -127,6 +127,12 @@ def _check_cells(values: "pd.Series[float]", column: str, name: str) -> None:
         raise AnalysisError(
             f"column {column!r} of {name} must have finite values, but has an infinite one: "
             "mend it, or leave the row or the column out"
+        )
+    if pd.api.types.is_numeric_dtype(values) and (large := values.abs() > MOST_SIZE).any():
+        raise AnalysisError(
+            f"column {column!r} of {name} must have numbers that can be computed with, no larger "
+            f"than {MOST_SIZE:g}, but has {values[large].iloc[0]:.4g} in "
+            f"{_find_row(values, large)}: mend it, or leave the row or the column out"
         )
     if values.isna().any():
         raise AnalysisError(

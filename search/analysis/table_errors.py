@@ -6,12 +6,15 @@ import shlex
 import numpy as np
 import pandas as pd
 
-from archloss.search.analysis.columns import Columns
+from archloss.search.analysis.columns import MOST_SIZE, Columns
 from archloss.search.analysis.coverage import AnalysisError
 from archloss.search.analysis.table_names import says_more
 from archloss.search.analysis.table_words import name_row
 from archloss.search.analysis.trials import Kind
 
+_LEAST = 1e-9
+"""Smaller objectives have one logarithm in the fit."""
+_FEW = 0.05
 _PERCENT = re.compile(r"\s*([\d.]+)\s*%\s*")
 _COMMA = re.compile(r"\d+,\d+")
 
@@ -41,6 +44,24 @@ def read_errors(table: pd.DataFrame, columns: Columns, name: str) -> np.ndarray:
     return values if columns.whole is None else columns.whole - values
 
 
+def check_sizes(errors: np.ndarray, rows: pd.Index, columns: Columns, name: str) -> None:
+    """Raise AnalysisError where objectives `[N]` are too large or too small to compute with."""
+    large, small = np.abs(errors) > MOST_SIZE, (errors > 0) & (errors < _LEAST)
+    if large.any():
+        which, rule = large, f"no larger than {MOST_SIZE:g}"
+        way_out = "leave the cell empty if it stands for a trial that diverged, or write the column"
+    elif columns.whole is None and small.sum() > _FEW * len(errors) and (errors >= 0).all():
+        which, rule, way_out = small, f"no smaller than {_LEAST:g}", "write the column"
+    else:
+        return
+    row = int(np.flatnonzero(which)[0])
+    raise AnalysisError(
+        f"column {columns.error!r} of {name} must have numbers that can be computed with, "
+        f"{rule}, but has {columns.turn(errors[row]):.4g} in {name_row(rows[row])}: {way_out} in "
+        "another unit"
+    )
+
+
 def _say_way_out(word: str, columns: Columns) -> str:
     """Return what to do about a cell of the objective's column that is no number."""
     if percent := _PERCENT.fullmatch(word):
@@ -58,6 +79,11 @@ def find_penalty(errors: np.ndarray, kinds: np.ndarray, columns: Columns) -> flo
     That is the worst of those that diverged, or, where no error of theirs is known, of those that
     completed, of which there must be some.
     """
+    if columns.penalty is not None and not abs(columns.penalty) <= MOST_SIZE:
+        raise AnalysisError(
+            f"--penalty must be a number from {-MOST_SIZE:g} to {MOST_SIZE:g}, but got "
+            f"{columns.penalty:g}: give what guessing reaches"
+        )
     completed, diverged = (kinds == kind.value for kind in (Kind.COMPLETED, Kind.DIVERGED))
     known = errors[diverged & np.isfinite(errors)]
     if columns.penalty is None or not diverged.any():

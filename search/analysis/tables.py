@@ -7,7 +7,7 @@ from archloss.search.analysis.columns import Columns, check_columns, settle
 from archloss.search.analysis.coverage import AnalysisError
 from archloss.search.analysis.study import find_roles
 from archloss.search.analysis.table_axes import make_axes
-from archloss.search.analysis.table_errors import find_penalty, read_errors
+from archloss.search.analysis.table_errors import check_sizes, find_penalty, read_errors
 from archloss.search.analysis.table_states import read_kinds
 from archloss.search.analysis.trials import Kind, Trials
 
@@ -26,20 +26,11 @@ def make_table_trials(table: pd.DataFrame, columns: Columns, *, name: str) -> Tr
         )
     axes, points = make_axes(table, columns, name, found=found)
     errors = read_errors(table, columns, name)
-    if not np.isfinite(errors).any() and (kinds == Kind.COMPLETED.value).any():
-        raise AnalysisError(
-            f"column {columns.error!r} of {name} must have the trials' errors, but has no finite "
-            "number: name the right column with --error, or say with --state how trials ended"
-        )
-    kinds = np.where(
-        (kinds == Kind.COMPLETED.value) & ~np.isfinite(errors), Kind.DIVERGED.value, kinds
-    )
+    kinds = _mark_diverged(errors, kinds, columns, name)
     completed = kinds == Kind.COMPLETED.value
-    if not completed.any() and (kinds == Kind.DIVERGED.value).any():
-        raise AnalysisError(
-            f"{name} must have trials that completed, but all {len(kinds)} that came to an end "
-            "diverged or were pruned: add some that did not, with lower learning rates for example"
-        )
+    known = completed | (np.isfinite(errors) & (kinds == Kind.DIVERGED.value))
+    used = completed if columns.penalty is not None else known
+    check_sizes(errors[used], table.index[used], columns, name)
     return Trials(
         axes=tuple(axes),
         roles=find_roles(axes, columns.question),
@@ -51,3 +42,26 @@ def make_table_trials(table: pd.DataFrame, columns: Columns, *, name: str) -> Tr
         penalty=find_penalty(errors, kinds, columns),
         sampler=None,
     )
+
+
+def _mark_diverged(
+    errors: np.ndarray, kinds: np.ndarray, columns: Columns, name: str
+) -> np.ndarray:
+    """Return the kinds, with what completed without a finite error as diverged.
+
+    Raises AnalysisError where nothing is left that completed.
+    """
+    if not np.isfinite(errors).any() and (kinds == Kind.COMPLETED.value).any():
+        raise AnalysisError(
+            f"column {columns.error!r} of {name} must have the trials' errors, but has no finite "
+            "number: name the right column with --error, or say with --state how trials ended"
+        )
+    kinds = np.where(
+        (kinds == Kind.COMPLETED.value) & ~np.isfinite(errors), Kind.DIVERGED.value, kinds
+    )
+    if not (kinds == Kind.COMPLETED.value).any():
+        raise AnalysisError(
+            f"{name} must have trials that completed, but all {len(kinds)} that came to an end "
+            "diverged or were pruned: add some that did not, with lower learning rates for example"
+        )
+    return kinds

@@ -1,7 +1,6 @@
 """The command `report`: answers whether the best choice depends on the context, and shows it."""
 
 import json
-import math
 import webbrowser
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -210,8 +209,6 @@ def _check(options: ReportOptions) -> None:
             f"--accuracy is turned into an error rate, and {other} says something else: leave one "
             "out"
         )
-    if options.penalty is not None and not math.isfinite(options.penalty):
-        raise typer.BadParameter(f"--penalty must be a finite number, but got {options.penalty:g}")
     if options.bound is not None and not 0 < options.bound < float("inf"):
         raise typer.BadParameter(f"--bound must be above 0, but got {options.bound:g}")
 

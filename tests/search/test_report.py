@@ -271,6 +271,7 @@ def test_bad_usage_is_refused_with_the_way_out(write, tmp_path, arguments, said)
         ({"ce_weight": 0.5}, "'ce_weight' of trials.csv must have several values"),
         ({"depth": 4}, "'depth' of trials.csv must have several values"),
         ({"depth": np.arange(60) % 2 + 1}, "depth must have at least 3 values"),
+        ({"state": "pruned"}, "must have trials that completed, but all 60 that came to an end"),
         ({"state": "diverged"}, "must have trials that completed, but all 60 that came"),
         ({"value": np.nan}, "must have the trials' errors, but has no finite number"),
         ({"value": 0.25}, "the trials must differ in what they reached"),

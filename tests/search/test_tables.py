@@ -11,6 +11,7 @@ import pytest
 from asked_tables import ask, check_refusal, make_table, run
 from typer.testing import CliRunner
 
+from archloss.search.analysis.answer import answer
 from archloss.search.analysis.axes import Numeric
 from archloss.search.analysis.columns import Columns
 from archloss.search.analysis.coverage import AnalysisError
@@ -102,10 +103,11 @@ def test_what_diverged_counts_as_an_error_rate_where_errors_are(write, tmp_path)
     check_refusal(run("--trials", write(told)), said, tmp_path)
 
 
-@pytest.mark.parametrize("value", ["nan", "inf"])
-def test_a_penalty_is_a_finite_number(write, tmp_path, value):
-    said = f"--penalty must be a finite number, but got {value}"
-    check_refusal(run("--trials", write(make_table(60)), "--penalty", value), said, tmp_path)
+@pytest.mark.parametrize("penalty", [float("nan"), float("inf"), -1e200])
+def test_a_penalty_is_a_number_that_can_be_computed_with(penalty):
+    said = f"--penalty must be a number from -1e+100 to 1e+100, but got {penalty:g}: give what"
+    with pytest.raises(AnalysisError, match=re.escape(said)):
+        read(make_diverged(), penalty=penalty)
 
 
 def test_a_penalty_of_nothing_is_about_a_table_too(tmp_path):
@@ -361,3 +363,36 @@ def test_words_where_a_range_of_numbers_is_asked_about_are_refused_with_one(role
     )
     with pytest.raises(AnalysisError, match=said):
         read(table)
+
+
+def test_errors_that_cannot_be_computed_with_are_refused():
+    table = make_table(60)
+    said = (
+        r"no larger than 1e\+100, but has .*e\+298 in row 1 .*: leave the cell empty if it stands"
+    )
+    with pytest.raises(AnalysisError, match=said):
+        read(table.assign(value=1e300 * table.value))
+    with pytest.raises(
+        AnalysisError, match=r"no smaller than 1e-09, but has .*: write the column in"
+    ):
+        read(table.assign(value=1e-12 * table.value))
+    with pytest.raises(
+        AnalysisError, match=r"'ce_weight' .* no larger than 1e\+100, but has -1e\+2"
+    ):
+        read(table.assign(ce_weight=[-1e200, *table.ce_weight[1:]]))
+    diverged = table.assign(state=["diverged", *["complete"] * 59])
+    diverged.loc[0, "value"] = 1e300
+    with pytest.raises(AnalysisError, match="no larger than"):
+        read(diverged)
+    assert read(diverged, penalty=0.9).penalty == 0.9
+
+
+@pytest.mark.parametrize("times", [1e-6, 1e90])
+def test_errors_of_any_size_that_can_be_computed_with_have_the_same_answer(times):
+    table = make_table(60)
+    plain, scaled = (
+        answer(read(table.assign(value=factor * table.value)), bound=0.005 * factor)
+        for factor in (1, times)
+    )
+    for ours, theirs in zip(plain.levels, scaled.levels, strict=True):
+        assert theirs.cost.estimate / times == pytest.approx(ours.cost.estimate, rel=1e-6)
