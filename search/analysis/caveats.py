@@ -79,10 +79,16 @@ def _find_weaknesses(trials: Trials, surface: "Surface") -> list[str]:
             f"The designs were chosen by the sampler {trials.sampler!r}, which looks where errors "
             "are low: far from there, and at contexts that it left early, intervals are wide."
         )
-    if surface.dropped:
+    if surface.dropped and trials.rungs:
         caveats.append(
             f"{surface.dropped} pruned trials were left out: too few others went on from where "
             "they stopped to tell how they would have ended."
+        )
+    elif surface.dropped:
+        caveats.append(
+            f"{surface.dropped} pruned {'trial was' if surface.dropped == 1 else 'trials were'} "
+            "left out, as it is not said what they had reached. Those left are the lucky ones "
+            "of what was tried: errors may look better, and effects smaller, than they are."
         )
     diverged = trials.count(Kind.DIVERGED)
     if diverged >= _MANY * len(trials.points):

@@ -2,22 +2,20 @@
 
 import dataclasses
 import difflib
-from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-import numpy as np
-import numpy.typing as npt
 import pandas as pd
 
 from archloss.search.analysis.coverage import AnalysisError
 from archloss.search.analysis.study import DEFAULT_BY, Question
+from archloss.search.analysis.table_states import list_states
 
 _PREFIX = "params_"
 """What Optuna's `trials_dataframe` puts before the name of a parameter."""
-_STATE = "state"
-_MOSTLY = 0.5
 MOST_LEVELS = 20
 """Of more values than that a choice has hardly a trial for each."""
+MOST_SIZE = 1e100
+"""The squares of numbers that are larger cannot be computed with."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -25,26 +23,46 @@ class Columns:
     """Which columns of a table say what.
 
     `error` is the objective, lower being better; with a `whole`, 1 or 100, it is an accuracy, and
-    the objective is what that lacks. `tuned` are the other hyperparameters; None takes all columns
-    that begin with `params_`. `state` says how trials ended; None takes the column of that name, in
-    any case of letters, and a table without it has completed ones.
-    `log` are columns in which equal ratios count as equally far, besides those that are above 0,
-    span a factor of 20 and have their median nearer to their geometric middle than to their
-    arithmetic one. The values of a grid count as equally far in any case.
+    the objective is what that lacks. `penalty`, in the column's own units, is what a trial that
+    diverged counts as; None takes the worst that the table knows. `tuned` are the other
+    hyperparameters; None takes all columns that begin with `params_`. `state` says how trials
+    ended; None takes archloss's `ending`, or else the column of that name, in any case of letters,
+    and a table without either has completed ones.
+    `log` are columns in which equal ratios count as equally far, besides those that look so: that
+    are above 0, span a factor of 20 and have their median nearer to their geometric middle than to
+    their arithmetic one. `linear` are those in which they do not, though they may look so. The
+    values of a grid count as equally far in any case.
     """
 
     question: Question
     error: str = "value"
     whole: float | None = None
+    penalty: float | None = None
     tuned: tuple[str, ...] | None = None
     state: str | None = None
     log: tuple[str, ...] = field(default=())
+    linear: tuple[str, ...] = field(default=())
 
     def list_axes(self) -> list[str]:
         """Return the names of all that was searched, those that are asked about first."""
         question = self.question
         asked = [question.context, question.choice, *([question.by] if question.by else [])]
         return list(dict.fromkeys([*asked, *(self.tuned or ())]))
+
+    def list_others(self) -> list[str]:
+        """Return the names of what was searched besides, and is not asked about."""
+        question = self.question
+        asked = (question.context, question.choice, question.by or DEFAULT_BY)
+        return [name for name in self.tuned or () if name not in asked]
+
+    def turn(self, value: float) -> float:
+        """Return the objective of a value in the column's own units, or the other way round.
+
+        >>> accuracy = Columns(question=Question(), error="right", whole=100)
+        >>> accuracy.turn(93.0), accuracy.turn(7.0)
+        (7.0, 93.0)
+        """
+        return value if self.whole is None else self.whole - value
 
 
 def settle(table: pd.DataFrame, columns: Columns) -> tuple[pd.DataFrame, Columns]:
@@ -76,21 +94,23 @@ def settle(table: pd.DataFrame, columns: Columns) -> tuple[pd.DataFrame, Columns
         ),
         error=shorten(columns.error),
         tuned=tuple(dict.fromkeys(map(shorten, tuned))),
-        state=_find_state(table) if columns.state is None else shorten(columns.state),
+        state=next(iter(list_states(table)), None)
+        if columns.state is None
+        else shorten(columns.state),
         log=tuple(map(shorten, columns.log)),
+        linear=tuple(map(shorten, columns.linear)),
     )
-
-
-def _find_state(table: pd.DataFrame) -> str | None:
-    """Return the column that says how trials ended, by its name; None if there is none."""
-    found = [name for name in map(str, table.columns) if name.lower() == _STATE]
-    return _STATE if _STATE in found else next(iter(found), None)
 
 
 def check_columns(table: pd.DataFrame, columns: Columns, name: str) -> None:
     """Raise AnalysisError where a column is not there, or is to be two things at once."""
     state = () if columns.state is None else (columns.state,)
-    for column in (*columns.list_axes(), columns.error, *state, *columns.log):
+    scales = [
+        *(("--log", column) for column in columns.log),
+        *(("--linear", column) for column in columns.linear),
+    ]
+    named = [column for _, column in scales]
+    for column in (*columns.list_axes(), columns.error, *state, *named):
         if column not in table:
             near = difflib.get_close_matches(column, map(str, table.columns), n=1)
             raise AnalysisError(
@@ -98,13 +118,19 @@ def check_columns(table: pd.DataFrame, columns: Columns, name: str) -> None:
                 f"{', '.join(map(repr, table.columns))}: "
                 + (f"did you mean {near[0]!r}? Name " if near else "name ")
                 + "the columns with --context, --choice, --by, --error or --accuracy, --tuned, "
-                "--state and --log"
+                "--state, --log and --linear"
             )
-    for column in columns.log:
+    for option, column in scales:
         if column not in columns.list_axes():
             raise AnalysisError(
-                f"--log must name a column that was searched, but got {column!r}: there are "
+                f"{option} must name a column that was searched, but got {column!r}: there are "
                 f"{', '.join(map(repr, columns.list_axes()))}; --tuned names others"
+            )
+    for column in columns.linear:
+        if column in columns.log:
+            raise AnalysisError(
+                f"column {column!r} of {name} must be either logarithmic or not, but --log and "
+                "--linear both name it: leave one out"
             )
     for outcome in (columns.error, *state):
         if outcome in columns.list_axes():
@@ -120,7 +146,7 @@ def list_unused(table: pd.DataFrame, columns: Columns) -> list[str]:
     What numbers the rows was not, nor words that are too many to choose between.
     """
     settled, columns = settle(table, columns)
-    named = {*columns.list_axes(), columns.error, columns.state, _find_state(settled)}
+    named = {*columns.list_axes(), columns.error, columns.state, *list_states(settled)}
     prefixed = [str(name).startswith(_PREFIX) for name in table.columns]
     return [
         str(given)
@@ -137,61 +163,3 @@ def _may_be_searched(values: "pd.Series[float]") -> bool:
         return True
     most = len(values) - 1 if pd.api.types.is_numeric_dtype(values) else MOST_LEVELS
     return values.nunique() <= most
-
-
-def check_cells(values: "pd.Series[float]", column: str, name: str) -> None:
-    """Raise AnalysisError where a searched column lacks a value, or one is not like the others."""
-
-    def find_row(which: npt.NDArray[np.bool_]) -> str:
-        return name_row(values.index[np.flatnonzero(which)[0]])
-
-    if values.isin([np.inf, -np.inf]).any():
-        raise AnalysisError(
-            f"column {column!r} of {name} must have finite values, but has an infinite one: "
-            "mend it, or leave the row or the column out"
-        )
-    if values.isna().any():
-        raise AnalysisError(
-            f"column {column!r} of {name} must have a value in each row, but has none in "
-            f"{find_row(values.isna().to_numpy())}: fill it in, or leave the row or the column out"
-        )
-    words = pd.to_numeric(values, errors="coerce").isna().to_numpy()
-    if 0 < words.mean() < _MOSTLY:
-        word = values.to_numpy()[np.flatnonzero(words)[0]]
-        raise AnalysisError(
-            f"column {column!r} of {name} must have numbers throughout, or none, but has {word!r} "
-            f"in {find_row(words)}: mend it, or leave the row or the column out"
-        )
-
-
-def name_row(index: int) -> str:
-    """Return what a row of a table is called, by its index."""
-    return f"row {int(index) + 1} (of the data, from 1)"
-
-
-def read_errors(table: pd.DataFrame, columns: Columns, name: str) -> np.ndarray:
-    """Return each row's objective `[N]`; NaN where there is none."""
-    given = table[columns.error]
-    errors = pd.to_numeric(given, errors="coerce")
-    words = given[errors.isna() & given.notna()]
-    option = "--error" if columns.whole is None else "--accuracy"
-    if len(words):
-        raise AnalysisError(
-            f"column {columns.error!r} of {name} must have numbers, but has {words.iloc[0]!r} in "
-            f"{name_row(words.index[0])}: leave that cell empty where there is no error, or name "
-            f"another column with {option}"
-        )
-    values = np.asarray(errors.to_numpy(dtype=float, na_value=np.nan))
-    return values if columns.whole is None else columns.whole - values
-
-
-def choose_names(names: Sequence[str], most: int = 5) -> str:
-    """Return the first of some names, as they stand in a sentence.
-
-    >>> choose_names(["lr", "width"]), choose_names(["a", "b", "c"], most=2)
-    ("'lr' and 'width'", "'a', 'b' and 1 more")
-    """
-    shown = [repr(name) for name in names[:most]]
-    if len(names) > most:
-        return f"{', '.join(shown)} and {len(names) - most} more"
-    return " and ".join(filter(None, [", ".join(shown[:-1]), shown[-1]]))

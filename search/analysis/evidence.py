@@ -64,6 +64,6 @@ def find_evidence(fitted: Fitted | None) -> Evidence:
     return Evidence(
         importance=find_importance(fitted.surface),
         dependence=find_dependence(fitted.surface),
-        spread=find_spread(fitted, find_repeated(fitted)),
+        spread=find_spread(fitted, find_repeated(fitted.trials)),
         selection=find_selection(fitted),
     )

@@ -17,7 +17,7 @@ from scipy.special import chdtri
 
 from archloss.search.analysis.answer import Fitted
 from archloss.search.analysis.axes import Array, Category, Numeric
-from archloss.search.analysis.trials import Kind
+from archloss.search.analysis.trials import Kind, Trials
 from archloss.search.analysis.verdict import LEVEL, Interval
 from archloss.spaces.dimensions import Value
 
@@ -60,9 +60,13 @@ class Replicates:
 
 
 def find_spread(fitted: Fitted, replicates: Sequence[Replicates]) -> SeedSpread | None:
-    """Return the spread between replicates, or the surface's noise where they are too few."""
+    """Return the spread between replicates, or the surface's noise where they say too little.
+
+    They do where they are too few, or do not differ at all.
+    """
     replicates = [one for one in replicates if len(one.values) > 1]
-    if sum(len(one.values) - 1 for one in replicates) < _FEWEST_FREE:
+    too_few = sum(len(one.values) - 1 for one in replicates) < _FEWEST_FREE
+    if too_few or are_the_same(replicates):
         return _read_noise(fitted)
     strata = fitted.surface.strata
     labels = strata.number(np.stack([one.point for one in replicates]))
@@ -90,9 +94,13 @@ def pool(replicates: Sequence[Replicates]) -> Interval:
     return Interval(estimate=float(np.sqrt(squares / free)), low=float(low), high=float(high))
 
 
-def find_repeated(fitted: Fitted) -> list[Replicates]:
+def are_the_same(replicates: Sequence[Replicates]) -> bool:
+    """Say whether all replicates of each design have one value, as copies have, or one seed's."""
+    return all(np.ptp(one.values) == 0 for one in replicates)
+
+
+def find_repeated(trials: Trials) -> list[Replicates]:
     """Return the designs that several completed trials of a table share, with their values."""
-    trials = fitted.trials
     completed = trials.find(Kind.COMPLETED)
     points, inverse = np.unique(trials.points[completed], axis=0, return_inverse=True)
     order = np.argsort(inverse.reshape(-1), kind="stable")

@@ -78,9 +78,11 @@ def make_command(options: "ReportOptions") -> str:
         ("error", options.error),
         ("accuracy", options.accuracy),
         ("unit", options.unit),
+        ("penalty", None if options.penalty is None else f"{options.penalty:.15g}"),
         *(("tuned", name) for name in options.tuned),
         ("state", options.state),
         *(("log", name) for name in options.log),
+        *(("linear", name) for name in options.linear),
     ]
     for name, value in given:
         words += [] if value is None else [f"--{name}", str(value)]

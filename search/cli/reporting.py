@@ -69,7 +69,7 @@ class ReportOptions:
         str | None,
         typer.Option(
             metavar="COLUMN",
-            help="What was minimised. Without it: value.",
+            help="What was minimised, no accuracy. Without it: value.",
             rich_help_panel=_TABLE,
             show_default=False,
         ),
@@ -91,6 +91,16 @@ class ReportOptions:
             rich_help_panel=_TABLE,
         ),
     ] = None
+    penalty: Annotated[
+        float | None,
+        typer.Option(
+            metavar="VALUE",
+            help="What a trial that diverged counts as, in the column's own units, such as what "
+            "guessing reaches. Without it: the worst that the table knows.",
+            rich_help_panel=_TABLE,
+            show_default=False,
+        ),
+    ] = None
     tuned: Annotated[
         list[str],
         typer.Option(
@@ -105,7 +115,7 @@ class ReportOptions:
         typer.Option(
             metavar="COLUMN",
             help="How each trial ended: complete, diverged, pruned, fail or running, or as other "
-            "tools say it. Without it: state, in any case of letters.",
+            "tools say it. Without it: archloss's ending, or state, in any case of letters.",
             rich_help_panel=_TABLE,
             show_default=False,
         ),
@@ -114,7 +124,16 @@ class ReportOptions:
         list[str],
         typer.Option(
             metavar="COLUMN",
-            help="A column in which equal ratios count as equally far. Repeatable.",
+            help="A column in which equal ratios count as equally far, besides those that look so. "
+            "Repeatable.",
+            rich_help_panel=_TABLE,
+        ),
+    ] = field(default_factory=list)
+    linear: Annotated[
+        list[str],
+        typer.Option(
+            metavar="COLUMN",
+            help="A column in which they do not, though it looks so. Repeatable.",
             rich_help_panel=_TABLE,
         ),
     ] = field(default_factory=list)
@@ -171,8 +190,8 @@ def _check(options: ReportOptions) -> None:
         raise typer.BadParameter(f"report on {' or on '.join(sources)}: leave the others out")
     given = [
         f"--{name}"
-        for name in ("error", "accuracy", "unit", "tuned", "state", "log")
-        if getattr(options, name)
+        for name in ("error", "accuracy", "unit", "penalty", "tuned", "state", "log", "linear")
+        if getattr(options, name) not in (None, [])
     ]
     if given and options.example:
         raise typer.BadParameter(

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import pandas as pd
 
 from archloss.search.analysis.answer import answer
-from archloss.search.analysis.columns import Columns, choose_names, list_unused
+from archloss.search.analysis.columns import Columns
 from archloss.search.analysis.coverage import AnalysisError
 from archloss.search.analysis.evidence import find_evidence
 from archloss.search.analysis.example import (
@@ -17,9 +17,11 @@ from archloss.search.analysis.example import (
     EXAMPLE_FILE,
     EXAMPLE_LOG,
 )
-from archloss.search.analysis.tables import LEFT_OUT, count_states, make_table_trials, read_table
+from archloss.search.analysis.table_files import drop_copies, read_table
+from archloss.search.analysis.tables import make_table_trials
 from archloss.search.analysis.trials import Kind
 from archloss.search.cli.questions import check_bound, find_folder, make_command, make_question
+from archloss.search.cli.table_notes import TableRead, list_notes
 from archloss.search.report import REPORT_FOLDER
 from archloss.search.report.answer.asking import say_now
 from archloss.search.report.answer.findings import Findings, Source
@@ -39,10 +41,18 @@ def ask_table(options: "ReportOptions") -> tuple[Findings, Path]:
     path = EXAMPLE_FILE if options.example else options.trials
     assert path is not None
     folder = find_folder(options, Path(f"{path.stem}-{REPORT_FOLDER}"))
-    table = read_table(path)
+    whole = read_table(path)
+    table = drop_copies(whole)
     columns = _choose_columns(options, table)
     trials = make_table_trials(table, columns, name=str(path))
     measure = _choose_measure(options, columns, trials)
+    read = TableRead(
+        table=table,
+        copies=len(whole) - len(table),
+        columns=columns,
+        trials=trials,
+        measure=measure,
+    )
     if options.bound is None and not measure.is_error_rate:
         raise AnalysisError(
             f"--bound must say which difference of {measure.label!r} matters, because it is no "
@@ -62,7 +72,7 @@ def ask_table(options: "ReportOptions") -> tuple[Findings, Path]:
             digest=hashlib.sha256(path.read_bytes()).hexdigest(),
             command=make_command(options),
             made_at=say_now(),
-            notes=() if options.example else _list_notes(options, table, columns, trials),
+            notes=() if options.example else list_notes(options, read),
         ),
     )
     return findings, folder
@@ -78,9 +88,11 @@ def _choose_columns(options: "ReportOptions", table: pd.DataFrame) -> Columns:
         question=question,
         error=options.accuracy or options.error or _ERROR,
         whole=None if options.accuracy is None else _find_whole(options, table),
+        penalty=options.penalty,
         tuned=tuple(options.tuned) or None,
         state=options.state,
         log=tuple(options.log),
+        linear=tuple(options.linear),
     )
 
 
@@ -119,41 +131,11 @@ def _choose_measure(options: "ReportOptions", columns: Columns, trials: "Trials"
             f"{measure.unit}, but reaches from {given[0]:.4g} to {given[1]:.4g}: name another "
             "column or --unit"
         )
+    if measure.is_error_rate and trials.count(Kind.DIVERGED) and not 0 <= trials.penalty <= whole:
+        source = "the table has" if options.penalty is None else "--penalty says"
+        raise AnalysisError(
+            f"a trial that diverged must count as a {column!r} between 0 and {whole:g} where its "
+            f"unit is a {measure.unit}, but {source} {columns.turn(trials.penalty):.4g}: say with "
+            "--penalty what it counts as, such as what guessing reaches, or name another --unit"
+        )
     return measure
-
-
-def _list_notes(
-    options: "ReportOptions", table: pd.DataFrame, columns: Columns, trials: "Trials"
-) -> tuple[str, ...]:
-    """Return what was taken for granted about a table."""
-    notes = []
-    column = columns.error
-    if options.unit is None and options.accuracy is None and _is_share(column, trials):
-        notes.append(
-            f"The column {column!r} lies between 0 and 1, and was taken for a share of errors; "
-            "--unit number says that it is none, and --accuracy that more is better."
-        )
-    states = count_states(table, columns)
-    if diverged := trials.count(Kind.DIVERGED):
-        said = states.get("diverged", 0)
-        reasons = [
-            *([f"{column!r} has no finite number"] if diverged > said else []),
-            *(["the table says so"] if said else []),
-        ]
-        notes.append(
-            f"{diverged} {'trial counts' if diverged == 1 else 'trials count'} as diverged: "
-            f"{', or '.join(reasons)}."
-        )
-    if left_out := [word for word in LEFT_OUT if word in states]:
-        counts = ", ".join(f"{states[word]} {word}" for word in left_out)
-        notes.append(f"Rows left out, whose trials did not come to an end: {counts}.")
-    if unused := list_unused(table, columns):
-        notes.append(
-            f"Not used: {choose_names(unused)}. What was searched besides is named with --tuned."
-        )
-    return tuple(notes)
-
-
-def _is_share(column: str, trials: "Trials") -> bool:
-    values = trials.values[trials.values == trials.values]
-    return column not in OBJECTIVE_LABELS and bool(values.min() >= 0 and values.max() <= 1)

@@ -15,7 +15,7 @@ from archloss.storage.database import Database
 from archloss.storage.records import TrialStart
 from archloss.workers.inline import InlineExecutor
 
-sys.path.insert(0, str(Path(__file__).parent))  # for answers.py, which several tests share
+sys.path.insert(0, str(Path(__file__).parent))  # for answers.py and others that several tests share
 
 TRAININGS = '''
 """Trainings that only pretend: what they report is a function of the design and the epoch."""
@@ -219,3 +219,15 @@ def bench(tmp_path, trainings, monkeypatch):
     made = Bench(tmp_path, trainings)
     yield made
     made.database.close()
+
+
+@pytest.fixture
+def write(tmp_path, monkeypatch):
+    """Write a table, and be where it is."""
+    monkeypatch.chdir(tmp_path)
+
+    def write(table):
+        table.to_csv(tmp_path / "trials.csv", index=False)
+        return "trials.csv"
+
+    return write

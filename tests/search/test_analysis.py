@@ -357,6 +357,17 @@ def test_pruned_trials_do_not_leave_the_lucky_ones_alone():
     assert without < best - 0.025
 
 
+def test_pruned_trials_that_too_few_went_on_beside_are_left_out_and_that_is_said():
+    trials = make_trials(300)
+    pruned = np.arange(300) < 12
+    early = np.where(np.arange(300) < 15, 0.1 + trials.values, np.nan)
+    found = answer(prune(trials, trials.values, early, pruned), bound=0.005)
+    assert found.caveats[0] == (
+        "12 pruned trials were left out: too few others went on from where they stopped to tell "
+        "how they would have ended."
+    )
+
+
 def test_the_cost_of_one_choice_is_what_it_is_by_hand():
     curves = np.array([[0.0, 1.0, 4.0], [3.0, 1.0, 0.0]])
     cost = estimate_cost(np.repeat(curves[None], 50, axis=0))

@@ -290,12 +290,21 @@ def test_replicates_say_how_far_a_seed_moves_the_objective(known):
 
 
 def test_without_replicates_the_noise_of_the_surface_stands_in(known):
-    found = find_spread(known, find_repeated(known))
+    found = find_spread(known, find_repeated(known.trials))
     assert found.kind == "surface"
     assert found.whole.low < 0.01 < found.whole.high * 1.1
     assert len(found.strata) == 9
     assert found.strata[0].low == 1.0
     assert found.strata[2].high == 32.0
+
+
+def test_replicates_that_do_not_differ_are_no_spread(known):
+    points = known.trials.points
+    same = [Replicates(point=point, values=np.full(3, 0.1)) for point in points]
+    found = find_spread(known, same)
+    assert (found.kind, found.whole) == ("surface", find_spread(known, []).whole)
+    same[0] = Replicates(point=points[0], values=np.array([0.1, 0.2]))
+    assert find_spread(known, same).kind == "replicates"
 
 
 def test_noise_on_a_logarithmic_scale_is_said_in_the_objectives_units():
@@ -315,11 +324,7 @@ def test_designs_that_a_table_has_more_than_once_are_replicates():
     trials = make_trials(60, get_value, noise=0.5)
     points = np.repeat(trials.points[:20], 3, axis=0)
     kinds = np.where(np.arange(60) % 3 == 2, Kind.DIVERGED.value, Kind.COMPLETED.value)
-    fitted = Fitted(
-        surface=fit_surface(trials, random=np.random.default_rng(0)),
-        trials=dataclasses.replace(trials, points=points, kinds=kinds),
-    )
-    found = find_repeated(fitted)
+    found = find_repeated(dataclasses.replace(trials, points=points, kinds=kinds))
     assert [len(one.values) for one in found] == [2] * 20
     at = next(place for place, one in enumerate(found) if (one.point == points[0]).all())
     assert sorted(found[at].values) == sorted(trials.values[:2])

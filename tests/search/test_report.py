@@ -4,54 +4,15 @@ import json
 import webbrowser
 
 import numpy as np
-import pandas as pd
 import pytest
-from typer.testing import CliRunner
+from asked_tables import ask, check_refusal, make_table, run
 
-from archloss.search.cli.app import app
 from archloss.search.cli.questions import make_command
 from archloss.search.cli.reporting import ReportOptions
 from archloss.search.report import REPORT_FILES
 from archloss.search.report.answer.gathering import measure_data
 from archloss.spaces.data import load_dataset
 from archloss.workers.inline import InlineExecutor
-
-
-def run(*arguments):
-    runner = CliRunner(env={"COLUMNS": "100", "TERM": "dumb"})
-    return runner.invoke(app, ["report", *map(str, arguments)])
-
-
-def make_table(count=120, **changes):
-    """Trials whose best mix rises with depth where there are no residual connections."""
-    random = np.random.default_rng(5)
-    depth = np.round(2 ** random.uniform(0, 5, count)).astype(int)
-    residual = np.arange(count) % 2 == 0
-    mix = random.random(count)
-    rate = 10 ** random.uniform(-4, -2, count)
-    best = np.where(residual, 0.5, 0.1 + 0.16 * np.log2(depth))
-    error = 0.04 + 0.3 * (mix - best) ** 2 + 0.01 * (np.log10(rate) + 3) ** 2
-    columns = {
-        "depth": depth,
-        "residual": residual,
-        "ce_weight": mix,
-        "params_learning_rate": rate,
-        "value": error + random.normal(0, 0.002, count),
-        "state": "COMPLETE",
-    }
-    return pd.DataFrame(columns | changes)
-
-
-@pytest.fixture
-def write(tmp_path, monkeypatch):
-    """Write a table, and be where it is."""
-    monkeypatch.chdir(tmp_path)
-
-    def write(table):
-        table.to_csv(tmp_path / "trials.csv", index=False)
-        return "trials.csv"
-
-    return write
 
 
 def test_a_table_gets_an_answer_and_a_report(write, tmp_path):
@@ -92,13 +53,6 @@ def test_other_columns_and_units_are_named(write, tmp_path):
     assert document["question"]["bound"] == 0.5
     assert "accuracy points" in document["sentences"][1]
     assert "for every layers" in document["sentences"][1]
-
-
-def ask(table, *options):
-    """Return the document of a report that is to be made."""
-    result = run("--trials", table, *options, "--json")
-    assert result.exit_code == 0, result.stderr
-    return json.loads(result.stdout)
 
 
 def test_an_accuracy_gets_the_answer_of_its_error(write, tmp_path):
@@ -268,13 +222,17 @@ def test_a_study_whose_data_have_changed_is_reported_on_without_sizes(bench):
         (["--example", "--tuned", "depth"], "the example's columns are known"),
         (["digits", "--error", "value"], "--error is about a table"),
         (["digits", "--log", "width"], "--log is about a table"),
+        (["digits", "--linear", "width"], "--linear is about a table"),
         (["digits", "--bound", "0"], "--bound must be above 0, but got 0"),
         (["--trials", "nowhere.csv"], "'nowhere.csv' does not exist"),
         (["--trials", "trials.csv", "--context", "height"], "must have a column 'height'"),
         (["--trials", "trials.csv", "--tuned", "height"], "must have a column 'height'"),
         (["--trials", "trials.csv", "--context", "dept"], "did you mean 'depth'?"),
         (["--trials", "trials.csv", "--state", "ending"], "must have a column 'ending'"),
-        (["--trials", "trials.csv", "--error", "x"], "--error or --accuracy, --tuned, --state and"),
+        (
+            ["--trials", "trials.csv", "--error", "x"],
+            "--accuracy, --tuned, --state, --log and --lin",
+        ),
         (["--trials", "trials.csv", "--tuned", "value"], "is named as both: leave one out"),
         (["--trials", "trials.csv", "--accuracy", "value", "--error", "value"], "leave one out"),
         (["--trials", "trials.csv", "--choice", "residual"], "a range of numbers"),
@@ -291,6 +249,12 @@ def test_a_study_whose_data_have_changed_is_reported_on_without_sizes(bench):
             "--log must name a column that was searched",
         ),
         (["--trials", "trials.csv", "--log", "residual"], "--log must name a column of numbers"),
+        (["--trials", "trials.csv", "--linear", "residual"], "--linear must name a column of nu"),
+        (["--trials", "trials.csv", "--linear", "value"], "--linear must name a column that was"),
+        (
+            ["--trials", "trials.csv", "--linear", "depth", "--log", "depth"],
+            "--log and --linear both name it: leave one out",
+        ),
         (["digits", "--bound", "much"], "'--bound': must be a number, but got 'much'"),
         (["digits", "--unit", "miles"], "'--unit': 'miles' is not one of 'fraction', 'percent'"),
     ],
@@ -307,6 +271,7 @@ def test_bad_usage_is_refused_with_the_way_out(write, tmp_path, arguments, said)
         ({"ce_weight": 0.5}, "'ce_weight' of trials.csv must have several values"),
         ({"depth": 4}, "'depth' of trials.csv must have several values"),
         ({"depth": np.arange(60) % 2 + 1}, "depth must have at least 3 values"),
+        ({"state": "pruned"}, "must have trials that completed, but all 60 that came to an end"),
         ({"state": "diverged"}, "must have trials that completed, but all 60 that came"),
         ({"value": np.nan}, "must have the trials' errors, but has no finite number"),
         ({"value": 0.25}, "the trials must differ in what they reached"),
@@ -320,7 +285,10 @@ def test_bad_usage_is_refused_with_the_way_out(write, tmp_path, arguments, said)
         ({"ce_weight": ["half", *np.linspace(0, 1, 59)]}, "but has 'half' in row 1 (of the data"),
         ({"residual": np.arange(60) % 4}, "at least 20 trials of one residual must have been"),
         ({"params_run": [f"run-{n}" for n in range(60)]}, "'run' of trials.csv must have at most"),
-        ({"params_run": [f"run-{n % 21}" for n in range(60)]}, "but has 21: leave it out"),
+        (
+            {"params_run": [f"run-{n % 21}" for n in range(60)]},
+            "but has 21, such as 'run-0': leave it out",
+        ),
         ({"residual": np.arange(60) % 30}, "'residual' of trials.csv must have at most 20 values"),
         ({"depth": [f"deep-{n}" for n in range(60)]}, "--context must name a range of numbers"),
     ],
@@ -389,15 +357,6 @@ def test_a_folder_that_cannot_be_written_to_is_refused_before_the_analysis(
     monkeypatch.setattr("archloss.search.cli.table_questions.answer", None)
     said = f"--output must be a folder that can be written to, but '{folder}' cannot: "
     check_refusal(run("--trials", table, "--output", folder), said, tmp_path)
-
-
-def check_refusal(result, said, folder):
-    words = " ".join(result.stderr.replace("│", " ").split())
-    assert result.exit_code == 2, words
-    assert said in words
-    assert "Traceback" not in words
-    assert result.stdout == ""
-    assert not [path for path in folder.iterdir() if path.is_dir()]
 
 
 def test_the_command_says_what_was_asked_and_no_place():
