@@ -1,6 +1,7 @@
 """The command `delete`: takes a study out of the database, after asking."""
 
 import contextlib
+import itertools
 import sys
 from pathlib import Path
 from typing import Annotated
@@ -37,10 +38,11 @@ def _ask(study: str, trials: int) -> None:
 
 def _delete_files(folder: Path) -> None:
     """Delete what we wrote for the study, and the folders if nothing else is in them."""
-    report = folder / REPORT_FOLDER
-    for path in (folder / LANDSCAPE_FILE, *(report / name for name in REPORT_FILES)):
-        path.unlink(missing_ok=True)
-    for emptied in (report, folder):
+    reports = [folder / REPORT_FOLDER, *folder.glob(f"{REPORT_FOLDER}-*/")]
+    (folder / LANDSCAPE_FILE).unlink(missing_ok=True)
+    for report, name in itertools.product(reports, REPORT_FILES):
+        (report / name).unlink(missing_ok=True)
+    for emptied in (*reports, folder):
         with contextlib.suppress(OSError):  # not there, or it holds what is not ours to delete
             emptied.rmdir()
 

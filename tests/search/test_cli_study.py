@@ -304,15 +304,18 @@ def test_delete_asks_and_then_deletes(tmp_path):
     local = ["--executor", "inline", "--pack", 2, "--device", "cpu", "--pruner", "none"]
     assert run("launch", "--dataset", "iris", *small, *local, *places).exit_code == 0
     (tmp_path / "gone" / "mine.txt").write_text("keep")
-    (tmp_path / "gone" / "report").mkdir()
-    (tmp_path / "gone" / "report" / "report.html").write_text("ours")
+    for report in ("report", "report-learning_rate-depth"):
+        (tmp_path / "gone" / report).mkdir()
+        (tmp_path / "gone" / report / "report.html").write_text("ours")
+    (tmp_path / "gone" / "report-mine.txt").write_text("keep")
     refused = run("delete", "gone", "--folder", tmp_path)
     assert refused.exit_code == 2
     assert "--yes" in refused.stderr
     assert json.loads(run("list", "--json", "--folder", tmp_path).stdout) != []
     assert run("delete", "gone", "--yes", "--folder", tmp_path).exit_code == 0
     assert json.loads(run("list", "--json", "--folder", tmp_path).stdout) == []
-    assert [path.name for path in (tmp_path / "gone").iterdir()] == ["mine.txt"]
+    left = {path.name for path in (tmp_path / "gone").iterdir()}
+    assert left == {"mine.txt", "report-mine.txt"}
 
 
 @pytest.mark.parametrize(("answer", "left"), [("n", 1), ("y", 0)])
