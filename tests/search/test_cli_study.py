@@ -14,6 +14,7 @@ import time
 import numpy as np
 import pandas as pd
 import pytest
+from plans import make_planned
 from typer.testing import CliRunner
 
 from archloss.search.cli.app import app
@@ -245,6 +246,18 @@ def test_show_holds_design_curves_and_ending(look, trials):
 def test_show_of_a_trial_that_is_not_there_names_the_last(look):
     said = look("show", "flowers", 99, code=2)
     assert said == "error: study 'flowers' has trials 0 to 11, but not 99\n"
+
+
+def test_show_of_what_has_no_trials_yet_says_what_makes_them(bench):
+    for spec in (bench.make_spec(), make_planned()):
+        bench.prepare(spec)
+    for name, way in (
+        ("study", "launch it to make some"),
+        ("parent-confirm", "`archloss confirm parent` trains what is planned"),
+    ):
+        result = run("show", name, 0, "--folder", bench.folder)
+        assert result.exit_code == 2
+        assert result.stderr == f"error: study '{name}' has no trials yet: {way}\n"
 
 
 @pytest.mark.parametrize("command", ["status", "trials", "export", "delete"])
