@@ -9,7 +9,6 @@ import typer
 from rich.console import Console
 
 from archloss.search.analysis import FEWEST_REPLICATES
-from archloss.search.cli.deleting import is_terminal
 from archloss.search.cli.failures import INTERRUPTED
 from archloss.search.cli.launching import was_interrupted
 from archloss.search.cli.live import make_goal, make_observer
@@ -28,6 +27,7 @@ from archloss.search.cli.options import (
 )
 from archloss.search.cli.shown import describe_counts, describe_experiment
 from archloss.search.cli.studies import open_study
+from archloss.search.cli.talking import Talk, ask, is_terminal
 from archloss.search.confirm import name_experiment
 from archloss.search.grid import LARGEST_GRID
 from archloss.search.report import REPORT_FOLDER
@@ -144,26 +144,15 @@ def confirm(options: ConfirmOptions) -> None:
 
     The same command goes on with an experiment that was stopped, and shows one that is done.
     """
-    from archloss.search.cli.planning import propose_plan, read_plan, store_plan
+    from archloss.search.cli.experiments import print_plan
+    from archloss.search.cli.planning import read_plan
 
     _check(options)
-    talk = Console(stderr=options.as_json)
+    talk = Talk(stderr=options.as_json)
     spec = read_plan(options, make_worker_values(options))
     if spec is None:
-        spec, fingerprint = propose_plan(options, make_worker_values(options), talk)
-        if not (options.plan_only or options.yes) and is_terminal():
-            typer.confirm("Store this plan, and train it?", abort=True, err=True)
-        store_plan(options, spec, fingerprint)
-        if options.plan_only:
-            talk.print(
-                f"The plan is stored: `archloss delete {spec.name}` takes it away again.",
-                markup=False,
-                highlight=False,
-                soft_wrap=True,
-            )
+        spec = _plan(options, talk)
     elif options.plan_only:
-        from archloss.search.cli.experiments import print_plan
-
         print_plan(talk, spec)
     paused = False
     if not (options.plan_only or options.show):
@@ -172,6 +161,29 @@ def confirm(options: ConfirmOptions) -> None:
     if paused:
         Console(stderr=True).print("paused: run the same command again to go on")
         raise typer.Exit(INTERRUPTED)
+
+
+def _plan(options: ConfirmOptions, talk: Talk) -> "Spec":
+    """Plan the experiment, store it and show it; where a person is asked, show it first."""
+    from archloss.search.cli.experiments import print_plan
+    from archloss.search.cli.planning import propose_plan, store_plan
+
+    planned = propose_plan(options, make_worker_values(options))
+    asks = not (options.plan_only or options.yes) and is_terminal()
+    if not asks:
+        store_plan(options, planned)
+    print_plan(talk, planned.spec)
+    remarks = list(planned.remarks)
+    if options.plan_only:
+        remarks += [
+            f"The plan is stored: `archloss delete {planned.spec.name}` takes it away again."
+        ]
+    for remark in remarks:
+        talk.print(remark, markup=False, highlight=False, soft_wrap=True)
+    if asks:
+        ask("Store this plan, and train it?")
+        store_plan(options, planned)
+    return planned.spec
 
 
 def _check(options: ConfirmOptions) -> None:
@@ -205,7 +217,7 @@ def _train(options: ConfirmOptions, spec: "Spec") -> bool:
         return False
     from archloss.search.launch import launch
 
-    with make_observer(Console(stderr=True), make_goal(spec)) as observer:
+    with make_observer(Talk(stderr=True), make_goal(spec)) as observer:
         launch(
             spec,
             storage=options.storage,

@@ -2,7 +2,6 @@
 
 import contextlib
 import itertools
-import sys
 from pathlib import Path
 from typing import Annotated
 
@@ -10,6 +9,7 @@ import typer
 
 from archloss.search.cli.options import Folder, Storage, StudyName
 from archloss.search.cli.studies import open_database
+from archloss.search.cli.talking import ask, is_terminal
 from archloss.search.report import LANDSCAPE_FILE, REPORT_FILES, REPORT_FOLDER
 
 
@@ -33,7 +33,7 @@ def _ask(study: str, trials: int) -> None:
     if not is_terminal():
         raise typer.BadParameter("nobody is there to ask: say --yes if you mean it")
     question = f"Delete study {study!r} with its {trials} trials, for good?"
-    typer.confirm(question, abort=True, err=True)
+    ask(question)
 
 
 def _delete_files(folder: Path) -> None:
@@ -45,8 +45,3 @@ def _delete_files(folder: Path) -> None:
     for emptied in (*reports, folder):
         with contextlib.suppress(OSError):  # not there, or it holds what is not ours to delete
             emptied.rmdir()
-
-
-def is_terminal() -> bool:
-    """Say whether a person can be asked."""
-    return sys.stdin.isatty()

@@ -380,6 +380,17 @@ def test_ctrl_c_pauses_sums_up_and_exits_with_130(tmp_path):
     assert study["counts"].get("RUNNING", 0) == 0
 
 
+def test_ctrl_c_twice_says_how_to_go_on(tmp_path, monkeypatch):
+    def stop(*_):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("archloss.search.launch.run_study", stop)
+    local = ["--executor", "inline", "--pack", 2, "--device", "cpu"]
+    result = run("launch", "--dataset", "iris", *local, "--folder", tmp_path)
+    assert result.exit_code == 130
+    assert result.stderr.endswith("stopped at once; run it again to take up what was running\n")
+
+
 def test_a_terminal_gets_a_bar(tmp_path):
     master, terminal = pty.openpty()
     environment = {**os.environ, "TERM": "xterm", "COLUMNS": "120"}

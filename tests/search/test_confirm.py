@@ -2,8 +2,11 @@
 
 import dataclasses
 import json
+import os
 import re
 import shutil
+import subprocess
+import sys
 
 import numpy as np
 import pytest
@@ -476,12 +479,48 @@ def test_a_plan_from_before_says_what_was_asked_for_by_what_it_has():
         check_same(old, Asked(choices=9))
 
 
-def test_a_person_at_a_terminal_is_asked_first(confirm, monkeypatch, home):
+@pytest.mark.parametrize(
+    ("typed", "code", "said"),
+    [("n\n", 1, "nothing was changed\n"), ("", 130, "\nstopped: nothing was changed\n")],
+)
+def test_a_person_at_a_terminal_is_asked_first(confirm, monkeypatch, home, typed, code, said):
     monkeypatch.setattr(confirming, "is_terminal", lambda: True)
-    result = run("confirm", "flowers", "--name", "asked", *SMALL, "--folder", home, input="n\n")
-    assert result.exit_code == 1
+    options = ("--name", "asked", *SMALL, "--folder", home)
+    result = run("confirm", "flowers", *options, input=typed)  # the end of it is as Ctrl-C
+    assert result.exit_code == code
+    assert "12 designs x 6 replicates = 72 trainings" in result.stdout
     assert "Store this plan, and train it?" in result.stderr
+    assert result.stderr.endswith(said)
+    assert "Aborted" not in result.stderr
     assert "asked" not in run("list", "--folder", home).stdout
+
+
+@pytest.mark.parametrize(("options", "finished"), [(["--plan-only"], 0), (["--yes"], 72)])
+def test_nobody_who_reads_keeps_it_from_nothing(confirm, home, options, finished):
+    reading, writing = os.pipe()
+    os.close(reading)
+    command = ["confirm", "flowers", "--name", "mine", *map(str, SMALL), *options]
+    program = subprocess.run(
+        [sys.executable, "-m", "archloss", *command, "--folder", str(home)],
+        stdout=writing,
+        stderr=subprocess.PIPE,
+        stdin=subprocess.DEVNULL,
+        timeout=120,
+        check=False,
+    )
+    os.close(writing)
+    assert program.returncode == 0
+    assert b"roken" not in program.stderr
+    assert json.loads(confirm("--show", "--json").stdout)["finished"] == finished
+
+
+def test_ctrl_c_where_nothing_was_running_promises_nothing(monkeypatch, home):
+    def stop(*_, **__):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("archloss.search.cli.planning.propose", stop)
+    result = run("confirm", "flowers", "--name", "never", "--plan-only", "--folder", home)
+    assert (result.exit_code, result.stderr) == (130, "stopped at once\n")
 
 
 @pytest.mark.parametrize(
