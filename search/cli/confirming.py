@@ -9,7 +9,7 @@ import typer
 from rich.console import Console
 
 from archloss.search.analysis import FEWEST_REPLICATES
-from archloss.search.cli.failures import INTERRUPTED
+from archloss.search.cli.failures import INTERRUPTED, say
 from archloss.search.cli.launching import was_interrupted
 from archloss.search.cli.live import make_goal, make_observer
 from archloss.search.cli.options import (
@@ -241,7 +241,6 @@ def _show(options: ConfirmOptions, name: str) -> None:
     from archloss.search.confirm.results import read_experiment
     from archloss.search.report.answer.document import make_document
     from archloss.search.report.answer.terminal import print_answer
-    from archloss.search.report.answer.writing import write_report
 
     with open_study(name, storage=options.storage, folder=options.folder) as opened:
         summary = opened.summarise()
@@ -253,7 +252,7 @@ def _show(options: ConfirmOptions, name: str) -> None:
     paths: tuple[Path, ...] = ()
     if experiment is not None:
         findings = make_findings(opened.spec, experiment)
-        paths = write_report(findings, opened.folder / REPORT_FOLDER)
+        paths = _write_report(options, findings, opened.folder / REPORT_FOLDER)
     if options.as_json:
         of_searches = ("best_seen_by_depth", "caveat")
         document = {
@@ -273,6 +272,21 @@ def _show(options: ConfirmOptions, name: str) -> None:
     print_cells(console, experiment, opened.spec.objective)
     console.print()
     print_answer(console, findings, paths)
+
+
+def _write_report(
+    options: ConfirmOptions, findings: "Findings", folder: Path
+) -> "tuple[Path, ...]":
+    """Write the report and return its files: none where it is only shown and cannot be written."""
+    from archloss.search.report.answer.writing import ReportError, write_report
+
+    try:
+        return write_report(findings, folder)
+    except ReportError as error:
+        if not options.show:
+            raise
+        say(f"the report was not written: {error}")
+        return ()
 
 
 def find_name(options: ConfirmOptions) -> str:

@@ -118,7 +118,7 @@ def test_a_folder_without_a_report_keeps_files_that_are_called_as_a_reports(
 
 def test_a_folder_that_cannot_be_made_is_refused(findings, folder, monkeypatch):
     monkeypatch.setattr(writing, "make_files", lambda _: {})
-    with pytest.raises(ReportError, match="--output must be a folder"):
+    with pytest.raises(ReportError, match="the folder of the report must be one that can"):
         write_report(findings, folder / "mine.txt")
 
 

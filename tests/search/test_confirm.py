@@ -1,6 +1,7 @@
 """`archloss confirm` on a small study, from the plan to the cells, and what it refuses."""
 
 import dataclasses
+import errno
 import json
 import os
 import re
@@ -392,6 +393,20 @@ def test_confirm_trains_and_shows_the_cells_and_then_only_shows_them(confirm, ho
             row["replicate"],
         )
         assert experiment.values[place] == by_cell[get_cell(row)]
+
+
+def test_an_experiment_in_a_folder_that_cannot_be_written_is_shown(confirm, monkeypatch):
+    def refuse(*_):
+        raise OSError(errno.EROFS, "Read-only file system")
+
+    confirm("--yes", *SMALL)
+    monkeypatch.setattr("archloss.search.report.answer.writing._replace", refuse)
+    shown = confirm("--show")
+    assert "Cost of one ce_weight for every depth" in shown.stdout
+    assert "report.html" not in shown.stdout
+    assert "the report was not written: the folder of the report must be one" in shown.stderr
+    assert "mine/report' cannot: Read-only file system" in shown.stderr
+    confirm(code=2)
 
 
 def get_cell(params):

@@ -39,8 +39,8 @@ def write_report(findings: Findings, folder: Path) -> tuple[Path, ...]:
         return _replace(folder, contents)
     except OSError as error:
         raise ReportError(
-            f"--output must be a folder that can be written to, but {str(folder)!r} cannot: "
-            f"{error.strerror}. Choose another"
+            f"the folder of the report must be one that can be written to, but {str(folder)!r} "
+            f"cannot: {error.strerror}. Change its permissions, or choose another"
         ) from error
 
 
