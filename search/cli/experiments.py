@@ -90,17 +90,14 @@ def describe_plan(spec: "Spec") -> list[str]:
 
 
 def _describe_replicates(plan: "PlanSpec") -> str:
-    from archloss.search.analysis.power import find_power
-    from archloss.search.report.answer.sentences import place_level
+    from archloss.search.analysis.power import MOST_REPLICATES
+    from archloss.search.confirm.enough import find_enough, find_powers
+    from archloss.search.report.answer.sentences import place_level, round_up
+    from archloss.search.spec_plan import limit_replicates
 
     if not plan.deviations:
         return f"{plan.replicates} replicates, as asked for."
-    powers = [
-        find_power(
-            deviation=deviation, bound=plan.bound, replicates=plan.replicates, levels=plan.shape[0]
-        )
-        for deviation in plan.deviations
-    ]
+    powers = find_powers(plan, plan.replicates)
     levels = plan.levels or (None,)
     shares = " and ".join(
         f"{100 * power:.0f}% {place_level(plan.by, level)}".rstrip()
@@ -109,8 +106,19 @@ def _describe_replicates(plan: "PlanSpec") -> str:
     reached = f"the chance to find an interaction at twice that cost is about {shares}"
     if plan.power is None:
         return f"With {plan.replicates} replicates, as asked for, {reached}."
-    few = "" if min(powers) >= plan.power else f"; {100 * plan.power:.0f}% were asked for"
-    return f"With {plan.replicates} replicates {reached}{few}."
+    if min(powers) >= plan.power:
+        return f"With {plan.replicates} replicates {reached}."
+    most = ", the most that a plan takes by itself," if plan.replicates == MOST_REPLICATES else ""
+    enough = find_enough(plan, plan.power)
+    way = (
+        "no plan may have enough replicates for that"
+        if enough is None
+        else f"--replicates {min(round_up(enough), limit_replicates(len(plan.designs)))} would do"
+    )
+    return (
+        f"With {plan.replicates} replicates{most} {reached}; {100 * plan.power:.0f}% were asked "
+        f"for: {way}."
+    )
 
 
 def print_cells(console: Console, experiment: "Experiment", objective: str) -> None:

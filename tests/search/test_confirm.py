@@ -30,6 +30,7 @@ from archloss.search.cli.app import app
 from archloss.search.cli.experiments import describe_plan
 from archloss.search.confirm import name_experiment
 from archloss.search.confirm.asked import Asked, check_same
+from archloss.search.confirm.enough import find_enough, find_powers
 from archloss.search.confirm.estimate import count_workers, describe_estimate, estimate_seconds
 from archloss.search.confirm.planning import Wish, derive_seed, plan_experiment
 from archloss.search.confirm.proposal import ConfirmError, Size, propose, settle
@@ -37,6 +38,7 @@ from archloss.search.confirm.results import read_experiment
 from archloss.search.launch import StudyDiffersError, open_study
 from archloss.search.plan import list_planned
 from archloss.search.spec import Spec, WorkersSpec
+from archloss.search.spec_plan import limit_replicates
 
 PARENT = {
     "name": "flowers",
@@ -304,7 +306,17 @@ def test_replicates_are_the_fewest_that_give_the_power(bound, power, replicates)
         (
             {"deviations": (0.004, 0.02)},
             "the chance to find an interaction at twice that cost is about 68% in plain networks "
-            "and 7% in residual networks; 80% were asked for.",
+            "and 7% in residual networks; 80% were asked for: --replicates 260 would do.",
+        ),
+        (
+            {"deviations": (0.004, 0.2)},
+            "networks; 80% were asked for: no plan may have enough replicates",
+        ),
+        (
+            {"deviations": (0.004, 0.02), "replicates": 50},
+            "With 50 replicates, the most that a plan takes by itself, the chance to find an "
+            "interaction at twice that cost is about 100% in plain networks and 23% in residual "
+            "networks; 80% were asked for: --replicates 260 would do.",
         ),
         ({"deviations": (0.001, 0.002)}, "about 100% in plain networks and 100% in residual"),
     ],
@@ -314,6 +326,17 @@ def test_the_plan_says_its_power_for_each_kind_of_networks(changes, said):
     *_, last = describe_plan(make_planned(plan=plan))
     assert said in last
     assert ("were asked for" in last) == ("were asked for" in said)
+
+
+def test_enough_replicates_are_the_fewest_that_reach_the_power_and_that_a_plan_may_have():
+    plan = make_planned(plan=make_plan(deviations=(0.004, 0.02))).plan
+    enough = find_enough(plan, 0.8)
+    reached = [min(find_powers(plan, count)) for count in (enough - 1, enough)]
+    assert reached[0] < 0.8 <= reached[1]
+    few = make_planned(plan=make_plan(deviations=(0.001, 0.002), replicates=20)).plan
+    assert find_enough(few, 0.8) == 20
+    assert limit_replicates(12) == 1000
+    assert limit_replicates(360) == 277
 
 
 def test_the_time_is_that_of_the_search_by_depth(parent):

@@ -90,6 +90,16 @@ def describe_more(more_trials: float) -> str:
     return f"about {math.ceil(more_trials / step) * step:,.0f} more trials should tell"
 
 
+def round_up(count: int) -> int:
+    """Return about so many, and no fewer, with two digits that count.
+
+    >>> [round_up(count) for count in (7, 84, 117, 991)]
+    [7, 84, 120, 1000]
+    """
+    step: int = 10 ** max(len(str(count)) - 2, 0)
+    return math.ceil(count / step) * step
+
+
 def guess_replicates(findings: Findings) -> float | None:
     """Return about how many replicates a new experiment takes to tell, with two digits that count.
 
@@ -102,9 +112,7 @@ def guess_replicates(findings: Findings) -> float | None:
     designs = experiment.values.size // experiment.replicates
     if math.isinf(more):
         return math.inf
-    needed = experiment.replicates + math.ceil(more / designs)
-    step = 10 ** max(len(str(needed)) - 2, 0)
-    replicates = math.ceil(needed / step) * step
+    replicates = round_up(experiment.replicates + math.ceil(more / designs))
     return replicates if replicates <= limit_replicates(designs) else math.inf
 
 
