@@ -217,7 +217,9 @@ def _work(run: Run, ray_address: str | None, observer: Observer) -> None:
     executor = make_executor(run.spec.workers, ray_address=ray_address)
     try:
         run_study(run, executor, observer)
-    except BaseException:
+    except BaseException as error:
+        if isinstance(error, KeyboardInterrupt):
+            error.add_note("run it again to take up what was running")
         executor.close(now=True)
         raise
     executor.close()

@@ -11,11 +11,17 @@ from pydantic import (
     model_validator,
 )
 
+from archloss.search.grid import LARGEST_GRID
 from archloss.search.spec_dimension import Strictly
 from archloss.search.spec_tables import Number, Table, Whole
 from archloss.spaces.dimensions import Choice, Dimension, Integer, Value
 
 MOST_REPLICATES = 1000
+
+
+def limit_replicates(designs: int) -> int:
+    """Return how often so many designs may be trained at most."""
+    return min(MOST_REPLICATES, LARGEST_GRID // designs)
 
 
 class PlanSpec(Table):

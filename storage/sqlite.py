@@ -2,6 +2,7 @@
 
 import contextlib
 import functools
+import os
 import random
 import sqlite3
 import time
@@ -19,6 +20,10 @@ from archloss.storage.mounts import find_network_file_system
 
 _BEGIN = "archloss_begin"
 _DIALECT = sqlite.dialect()
+_WAY_OUT = (
+    "the permissions of the file and its folder, or name another with --storage: a copy will do, "
+    "with copies of the files beside it whose names begin with its own"
+)
 _REASONS = {
     "SQLITE_BUSY": "it is locked: another program kept writing to it for too long. Close other "
     "programs that have it open, or wait and try again",
@@ -27,10 +32,8 @@ _REASONS = {
     "is safe",
     "SQLITE_NOTADB": "the file is not a database. Choose another with --storage",
     "SQLITE_CORRUPT": "the file is damaged. Bring back a copy, or choose another with --storage",
-    "SQLITE_READONLY": "it cannot be written to. Change the permissions of the file and its "
-    "folder, or choose another with --storage",
-    "SQLITE_CANTOPEN": "it cannot be opened. Change the permissions of the file and its folder, "
-    "or choose another with --storage",
+    "SQLITE_READONLY": f"it cannot be written to. Change {_WAY_OUT}",
+    "SQLITE_CANTOPEN": f"it cannot be opened. Change {_WAY_OUT}",
     "SQLITE_PERM": "it cannot be opened. Change the permissions of the file and its folder, or "
     "choose another with --storage",
     "SQLITE_IOERR": "the disk reports an error. Look whether it is full or failing",
@@ -67,8 +70,12 @@ class SqliteDialect:
         sa.event.listen(engine, "begin", _begin)
         return engine
 
-    def get_engine_arguments(self, _url: URL, busy_timeout_s: float) -> dict[str, Any]:
-        """Return what an engine is made with: how long to wait for locks."""
+    def get_engine_arguments(self, url: URL, busy_timeout_s: float) -> dict[str, Any]:
+        """Return what an engine is made with: how long to wait for locks, and how to only read."""
+        if _is_only_read(url):
+            # Each connection looks anew at whether anybody has begun to write.
+            connect = functools.partial(_connect_to_read, _find_file(url), busy_timeout_s)
+            return {"creator": connect, "poolclass": sa.NullPool}
         return {"connect_args": {"timeout": busy_timeout_s}}
 
     def prepare_engine(self, engine: sa.Engine) -> None:
@@ -85,7 +92,9 @@ class SqliteDialect:
                 "not to be trusted: keep it on a local disk, or use PostgreSQL "
                 "(--storage postgresql://...)"
             )
-        if not _switch_to_wal(engine, busy_timeout_s=busy_timeout_s):
+        if _is_only_read(engine.url):
+            notes.append("the database lies in a folder that cannot be written to: it is only read")
+        elif not _switch_to_wal(engine, busy_timeout_s=busy_timeout_s):
             notes.append(
                 "the database's file system does not allow SQLite's WAL mode: writing will be slow"
             )
@@ -193,6 +202,38 @@ def _find_file(url: URL) -> Path:
     """Return the database's file, which may be written as SQLite's own kind of URL."""
     assert url.database is not None
     return Path(url.database.removeprefix("file:").partition("?")[0])
+
+
+def _is_only_read(url: URL) -> bool:
+    """Say whether a file is there that SQLite would refuse for want of a place for its WAL."""
+    file = _find_file(url)
+    is_named_plainly = not str(url.database).startswith("file:")
+    return is_named_plainly and _lies_still(file) and not os.access(file.parent, os.W_OK)
+
+
+def _lies_still(file: Path) -> bool:
+    """Say whether a database is there that nobody is writing to, so that the file is all of it."""
+    beside = (Path(f"{file}-{end}") for end in ("wal", "journal"))
+    return _measure(file) is not None and not any(_measure(path) for path in beside)
+
+
+def _measure(file: Path) -> int | None:
+    """Return the size of a file in bytes, None if there is none."""
+    try:
+        return file.stat().st_size
+    except OSError:
+        return None
+
+
+def _connect_to_read(file: Path, busy_timeout_s: float) -> sqlite3.Connection:
+    """Return a connection that reads the file as it lies, or beside the program that writes."""
+    mode = "immutable=1" if _lies_still(file) else "mode=ro"
+    return sqlite3.connect(
+        f"{file.absolute().as_uri()}?{mode}",
+        uri=True,
+        timeout=busy_timeout_s,
+        check_same_thread=False,
+    )
 
 
 def _set_pragmas(connection: sqlite3.Connection, _record: object) -> None:

@@ -36,7 +36,9 @@ from archloss.spaces.dimensions import Value
 
 _CHOICES = 41
 _OTHERS = 25
-_MOST_TIMES = 20
+_MOST_TIMES, _LEAST_MORE = 20, 0.1
+"""More trials are guessed at up to so many times those there are, and not below such a part."""
+_WIDEST = 10
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -256,14 +258,30 @@ def guess_more(
     costs: Sequence[Cost], levels: Sequence[LevelAnswer], bound: float, trials: int
 ) -> float:
     """Return about how many more trials decide, where intervals shrink as one over the root."""
-    needed = []
-    for cost, level in zip(costs, levels, strict=True):
-        if level.verdict is not Verdict.UNDECIDED:
-            continue
-        interval = cost.interval
-        room = abs(interval.estimate - bound)
-        far = interval.high if interval.estimate < bound else interval.low
-        reach = abs(far - interval.estimate)
-        times = (reach / room) ** 2 if room > 0 else math.inf
-        needed.append(trials * max(times - 1, 0.1) if times <= _MOST_TIMES else math.inf)
-    return float(np.ceil(max(needed))) if max(needed) < math.inf else math.inf
+    share = share_error(len(levels))
+    undecided = [
+        cost
+        for cost, level in zip(costs, levels, strict=True)
+        if level.verdict is Verdict.UNDECIDED
+    ]
+    return float(np.ceil(trials * max(_guess_further(cost, bound, share) for cost in undecided)))
+
+
+def _guess_further(cost: Cost, bound: float, share: float) -> float:
+    """Return how many more trials decide, as a multiple of those there are; infinite if too many.
+
+    What is judged is a side's draws: the interval of a cost ends at 0, and so may be the narrower.
+    One that reaches far above its estimate is made by a few extreme trials, and tells nothing of
+    how it would shrink.
+    """
+    estimate = cost.interval.estimate
+    room = abs(estimate - bound)
+    if room == 0 or cost.interval.high > _WIDEST * max(estimate, bound):
+        return math.inf
+    far = (
+        np.quantile(cost.safely_high, 1 - share)
+        if estimate < bound
+        else np.quantile(cost.safely_low, share)
+    )
+    times = ((far - estimate) / room) ** 2
+    return max(float(times) - 1, _LEAST_MORE) if times <= _MOST_TIMES else math.inf

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from archloss.search.analysis.answer import Fitted
+from archloss.search.analysis.answer import Fitted, find_least
 from archloss.search.analysis.axes import Array
 from archloss.search.analysis.trials import Kind
 from archloss.search.analysis.verdict import Interval
@@ -39,9 +39,9 @@ def find_best(fitted: Fitted) -> int:
 def find_selection(
     fitted: Fitted, *, test: float | None = None, shift: float | None = None
 ) -> Selection:
-    """Return the effect of selection on the best trial."""
+    """Return the effect of selection on the best trial; no error is expected below 0."""
     trials, best = fitted.trials, find_best(fitted)
-    value = float(trials.values[best])
+    value, least = float(trials.values[best]), find_least(trials.values)
     draws = _expect(fitted, trials.points[best : best + 1])
     same = trials.find(Kind.COMPLETED) & (trials.points == trials.points[best]).all(axis=1)
     same[best] = False
@@ -49,8 +49,8 @@ def find_selection(
         number=None if trials.numbers is None else int(trials.numbers[best]),
         trials=trials.count(Kind.COMPLETED),
         value=value,
-        expected=Interval.of(draws),
-        luck=Interval.of(draws - value),
+        expected=Interval.of(draws).cut(least),
+        luck=Interval.of(draws - value).cut(least - value),
         test=test,
         shift=shift,
         others=tuple(trials.values[same].tolist()),

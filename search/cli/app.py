@@ -7,8 +7,8 @@ import typer
 from archloss.search.cli.commands import COMMANDS
 from archloss.search.cli.failures import FailureGroup
 
-_EPILOG = """Exit codes: 0 done; 1 it failed while running (database, disk, training); 2 bad input \
-or usage; 130 stopped by Ctrl-C, and the study is paused.
+_EPILOG = """Exit codes: 0 done; 1 it failed while running (database, disk, training), or you said \
+no; 2 bad input or usage; 130 stopped by Ctrl-C: a study that was at work is paused.
 
 Example: archloss launch --dataset digits --trials 200
 """

@@ -9,8 +9,7 @@ import typer
 from rich.console import Console
 
 from archloss.search.analysis import FEWEST_REPLICATES
-from archloss.search.cli.deleting import is_terminal
-from archloss.search.cli.failures import INTERRUPTED
+from archloss.search.cli.failures import INTERRUPTED, say
 from archloss.search.cli.launching import was_interrupted
 from archloss.search.cli.live import make_goal, make_observer
 from archloss.search.cli.options import (
@@ -28,6 +27,7 @@ from archloss.search.cli.options import (
 )
 from archloss.search.cli.shown import describe_counts, describe_experiment
 from archloss.search.cli.studies import open_study
+from archloss.search.cli.talking import Talk, ask, is_terminal
 from archloss.search.confirm import name_experiment
 from archloss.search.grid import LARGEST_GRID
 from archloss.search.report import REPORT_FOLDER
@@ -144,26 +144,15 @@ def confirm(options: ConfirmOptions) -> None:
 
     The same command goes on with an experiment that was stopped, and shows one that is done.
     """
-    from archloss.search.cli.planning import propose_plan, read_plan, store_plan
+    from archloss.search.cli.experiments import print_plan
+    from archloss.search.cli.planning import read_plan
 
     _check(options)
-    talk = Console(stderr=options.as_json)
+    talk = Talk(stderr=options.as_json)
     spec = read_plan(options, make_worker_values(options))
     if spec is None:
-        spec, fingerprint = propose_plan(options, make_worker_values(options), talk)
-        if not (options.plan_only or options.yes) and is_terminal():
-            typer.confirm("Store this plan, and train it?", abort=True, err=True)
-        store_plan(options, spec, fingerprint)
-        if options.plan_only:
-            talk.print(
-                f"The plan is stored: `archloss delete {spec.name}` takes it away again.",
-                markup=False,
-                highlight=False,
-                soft_wrap=True,
-            )
+        spec = _plan(options, talk)
     elif options.plan_only:
-        from archloss.search.cli.experiments import print_plan
-
         print_plan(talk, spec)
     paused = False
     if not (options.plan_only or options.show):
@@ -172,6 +161,29 @@ def confirm(options: ConfirmOptions) -> None:
     if paused:
         Console(stderr=True).print("paused: run the same command again to go on")
         raise typer.Exit(INTERRUPTED)
+
+
+def _plan(options: ConfirmOptions, talk: Talk) -> "Spec":
+    """Plan the experiment, store it and show it; where a person is asked, show it first."""
+    from archloss.search.cli.experiments import print_plan
+    from archloss.search.cli.planning import propose_plan, store_plan
+
+    planned = propose_plan(options, make_worker_values(options))
+    asks = not (options.plan_only or options.yes) and is_terminal()
+    if not asks:
+        store_plan(options, planned)
+    print_plan(talk, planned.spec)
+    remarks = list(planned.remarks)
+    if options.plan_only:
+        remarks += [
+            f"The plan is stored: `archloss delete {planned.spec.name}` takes it away again."
+        ]
+    for remark in remarks:
+        talk.print(remark, markup=False, highlight=False, soft_wrap=True)
+    if asks:
+        ask("Store this plan, and train it?")
+        store_plan(options, planned)
+    return planned.spec
 
 
 def _check(options: ConfirmOptions) -> None:
@@ -205,7 +217,7 @@ def _train(options: ConfirmOptions, spec: "Spec") -> bool:
         return False
     from archloss.search.launch import launch
 
-    with make_observer(Console(stderr=True), make_goal(spec)) as observer:
+    with make_observer(Talk(stderr=True), make_goal(spec)) as observer:
         launch(
             spec,
             storage=options.storage,
@@ -229,7 +241,6 @@ def _show(options: ConfirmOptions, name: str) -> None:
     from archloss.search.confirm.results import read_experiment
     from archloss.search.report.answer.document import make_document
     from archloss.search.report.answer.terminal import print_answer
-    from archloss.search.report.answer.writing import write_report
 
     with open_study(name, storage=options.storage, folder=options.folder) as opened:
         summary = opened.summarise()
@@ -241,7 +252,7 @@ def _show(options: ConfirmOptions, name: str) -> None:
     paths: tuple[Path, ...] = ()
     if experiment is not None:
         findings = make_findings(opened.spec, experiment)
-        paths = write_report(findings, opened.folder / REPORT_FOLDER)
+        paths = _write_report(options, findings, opened.folder / REPORT_FOLDER)
     if options.as_json:
         of_searches = ("best_seen_by_depth", "caveat")
         document = {
@@ -261,6 +272,21 @@ def _show(options: ConfirmOptions, name: str) -> None:
     print_cells(console, experiment, opened.spec.objective)
     console.print()
     print_answer(console, findings, paths)
+
+
+def _write_report(
+    options: ConfirmOptions, findings: "Findings", folder: Path
+) -> "tuple[Path, ...]":
+    """Write the report and return its files: none where it is only shown and cannot be written."""
+    from archloss.search.report.answer.writing import ReportError, write_report
+
+    try:
+        return write_report(findings, folder)
+    except ReportError as error:
+        if not options.show:
+            raise
+        say(f"the report was not written: {error}")
+        return ()
 
 
 def find_name(options: ConfirmOptions) -> str:

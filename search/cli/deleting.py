@@ -1,7 +1,7 @@
 """The command `delete`: takes a study out of the database, after asking."""
 
 import contextlib
-import sys
+import itertools
 from pathlib import Path
 from typing import Annotated
 
@@ -9,6 +9,7 @@ import typer
 
 from archloss.search.cli.options import Folder, Storage, StudyName
 from archloss.search.cli.studies import open_database
+from archloss.search.cli.talking import ask, is_terminal
 from archloss.search.report import LANDSCAPE_FILE, REPORT_FILES, REPORT_FOLDER
 
 
@@ -32,19 +33,15 @@ def _ask(study: str, trials: int) -> None:
     if not is_terminal():
         raise typer.BadParameter("nobody is there to ask: say --yes if you mean it")
     question = f"Delete study {study!r} with its {trials} trials, for good?"
-    typer.confirm(question, abort=True, err=True)
+    ask(question)
 
 
 def _delete_files(folder: Path) -> None:
     """Delete what we wrote for the study, and the folders if nothing else is in them."""
-    report = folder / REPORT_FOLDER
-    for path in (folder / LANDSCAPE_FILE, *(report / name for name in REPORT_FILES)):
-        path.unlink(missing_ok=True)
-    for emptied in (report, folder):
+    reports = [folder / REPORT_FOLDER, *folder.glob(f"{REPORT_FOLDER}-*/")]
+    (folder / LANDSCAPE_FILE).unlink(missing_ok=True)
+    for report, name in itertools.product(reports, REPORT_FILES):
+        (report / name).unlink(missing_ok=True)
+    for emptied in (*reports, folder):
         with contextlib.suppress(OSError):  # not there, or it holds what is not ours to delete
             emptied.rmdir()
-
-
-def is_terminal() -> bool:
-    """Say whether a person can be asked."""
-    return sys.stdin.isatty()

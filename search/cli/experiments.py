@@ -4,8 +4,9 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from rich.console import Console
-from rich.table import Table
 
+from archloss.search.cli.blocks import MOST_BLOCKS, Column, count_blocks, print_blocks
+from archloss.search.confirm import make_command
 from archloss.search.report.answer.measure import make_study_measure
 from archloss.search.report.wording import format_objective, format_setting
 from archloss.spaces.dimensions import Value, is_fixed
@@ -27,30 +28,57 @@ def print_plan(console: Console, spec: "Spec") -> None:
     )
     levels: tuple[Value | None, ...] = plan.levels or (None,)
     size = len(plan.designs) // len(levels)
-    for index, level in enumerate(levels):
-        console.print()
-        if level is not None:
-            console.print(f"{plan.by} {format_setting(level)}:", highlight=False)
-        console.print(_make_plan_table(spec, plan.designs[index * size : (index + 1) * size]))
+    tables = [
+        _list_plan_columns(spec, plan.designs[index * size : (index + 1) * size])
+        for index in range(len(levels))
+    ]
+    _print_tables(
+        console,
+        [_name_level(plan.by, level) for level in levels],
+        tables,
+        where=f"once the plan is stored, `{make_command(plan.confirms, spec.name)} --show --json` "
+        "has them",
+    )
     console.print()
     for line in describe_plan(spec):
         console.print(line, markup=False, highlight=False, soft_wrap=True)
 
 
-def _make_plan_table(spec: "Spec", designs: "Sequence[Mapping[str, Value]]") -> Table:
-    """Return a row per context and a column per choice; a cell holds its tuned values."""
+def _print_tables(
+    console: Console, names: Sequence[str], tables: Sequence[list[Column]], *, where: str
+) -> None:
+    """Print a table for each level, under its name if it has one; or say where all cells are."""
+    if any(count_blocks(console, columns[0], columns[1:]) > MOST_BLOCKS for columns in tables):
+        count = sum((len(columns) - 1) * (len(columns[0]) - 1) for columns in tables)
+        console.print(
+            f"\nThe {count:,} cells are too many to be shown here: {where}.",
+            markup=False,
+            highlight=False,
+            soft_wrap=True,
+        )
+        return
+    for name, columns in zip(names, tables, strict=True):
+        console.print(f"\n{name}:" if name else "", markup=False, highlight=False)
+        print_blocks(console, columns[0], columns[1:])
+
+
+def _name_level(by: str | None, level: Value | None) -> str:
+    return "" if level is None else f"{by} {format_setting(level)}"
+
+
+def _list_plan_columns(spec: "Spec", designs: "Sequence[Mapping[str, Value]]") -> list[Column]:
+    """Return a column for the contexts and one for each choice; a cell holds its tuned values."""
     plan = spec.plan
     assert plan is not None
-    table = Table(box=None, padding=(0, 1), pad_edge=False)
-    table.add_column(plan.context, justify="right")
-    for value in plan.choices:
-        table.add_column(format_setting(value), justify="right")
     tuned = _list_tuned(spec)
-    for row, context in enumerate(plan.contexts):
-        cells = designs[row * len(plan.choices) : (row + 1) * len(plan.choices)]
-        settings = ["\n".join(format_setting(cell[name]) for name in tuned) for cell in cells]
-        table.add_row(format_setting(context), *settings)
-    return table
+    cells = ["\n".join(format_setting(design[name]) for name in tuned) for design in designs]
+    return [
+        [plan.context, *map(format_setting, plan.contexts)],
+        *(
+            [format_setting(choice), *cells[place :: len(plan.choices)]]
+            for place, choice in enumerate(plan.choices)
+        ),
+    ]
 
 
 def _list_tuned(spec: "Spec") -> list[str]:
@@ -90,17 +118,14 @@ def describe_plan(spec: "Spec") -> list[str]:
 
 
 def _describe_replicates(plan: "PlanSpec") -> str:
-    from archloss.search.analysis.power import find_power
-    from archloss.search.report.answer.sentences import place_level
+    from archloss.search.analysis.power import MOST_REPLICATES
+    from archloss.search.confirm.enough import find_enough, find_powers
+    from archloss.search.report.answer.sentences import place_level, round_up
+    from archloss.search.spec_plan import limit_replicates
 
     if not plan.deviations:
         return f"{plan.replicates} replicates, as asked for."
-    powers = [
-        find_power(
-            deviation=deviation, bound=plan.bound, replicates=plan.replicates, levels=plan.shape[0]
-        )
-        for deviation in plan.deviations
-    ]
+    powers = find_powers(plan, plan.replicates)
     levels = plan.levels or (None,)
     shares = " and ".join(
         f"{100 * power:.0f}% {place_level(plan.by, level)}".rstrip()
@@ -109,8 +134,19 @@ def _describe_replicates(plan: "PlanSpec") -> str:
     reached = f"the chance to find an interaction at twice that cost is about {shares}"
     if plan.power is None:
         return f"With {plan.replicates} replicates, as asked for, {reached}."
-    few = "" if min(powers) >= plan.power else f"; {100 * plan.power:.0f}% were asked for"
-    return f"With {plan.replicates} replicates {reached}{few}."
+    if min(powers) >= plan.power:
+        return f"With {plan.replicates} replicates {reached}."
+    most = ", the most that a plan takes by itself," if plan.replicates == MOST_REPLICATES else ""
+    enough = find_enough(plan, plan.power)
+    way = (
+        "no plan may have enough replicates for that"
+        if enough is None
+        else f"--replicates {min(round_up(enough), limit_replicates(len(plan.designs)))} would do"
+    )
+    return (
+        f"With {plan.replicates} replicates{most} {reached}; {100 * plan.power:.0f}% were asked "
+        f"for: {way}."
+    )
 
 
 def print_cells(console: Console, experiment: "Experiment", objective: str) -> None:
@@ -122,26 +158,36 @@ def print_cells(console: Console, experiment: "Experiment", objective: str) -> N
         highlight=False,
         soft_wrap=True,
     )
-    for index, level in enumerate(experiment.levels):
-        console.print()
-        if level is not None:
-            console.print(f"{experiment.by} {format_setting(level)}:", highlight=False)
-        console.print(_make_cell_table(experiment, index, objective))
+    _print_tables(
+        console,
+        [_name_level(experiment.by, level) for level in experiment.levels],
+        [
+            _list_cell_columns(experiment, index, objective)
+            for index in range(len(experiment.levels))
+        ],
+        where="report.html and report.md have them",
+    )
 
 
-def _make_cell_table(experiment: "Experiment", level: int, objective: str) -> Table:
-    table = Table(box=None, padding=(0, 1), pad_edge=False)
-    table.add_column(experiment.context, justify="right")
-    for choice in experiment.choices:
-        table.add_column(format_setting(choice), justify="right")
+def _list_cell_columns(experiment: "Experiment", level: int, objective: str) -> list[Column]:
+    """Return a column for the contexts and one for each choice; a cell holds its mean."""
     diverged = experiment.diverged[level].sum(axis=-1)
-    for row, context in enumerate(experiment.contexts):
-        cells = [
-            format_objective(float(mean), objective) + (f"\n{count} diverged" if count else "")
-            for mean, count in zip(experiment.means[level, row], diverged[row], strict=True)
-        ]
-        table.add_row(format_setting(context), *cells)
-    return table
+    return [
+        [experiment.context, *map(format_setting, experiment.contexts)],
+        *(
+            [
+                format_setting(choice),
+                *(
+                    format_objective(float(mean), objective)
+                    + (f"\n{count} diverged" if count else "")
+                    for mean, count in zip(means, counts, strict=True)
+                ),
+            ]
+            for choice, means, counts in zip(
+                experiment.choices, experiment.means[level].T, diverged.T, strict=True
+            )
+        ),
+    ]
 
 
 def experiment_to_json(experiment: "Experiment") -> dict[str, object]:

@@ -27,8 +27,8 @@ class FailureGroup(TyperGroup):
         """Run the command that `ctx` names."""
         try:
             return super().invoke(ctx)
-        except KeyboardInterrupt:
-            say("stopped at once; the next launch of the study takes up what was running")
+        except KeyboardInterrupt as stop:
+            say("; ".join(["stopped at once", *getattr(stop, "__notes__", [])]))
             raise typer.Exit(INTERRUPTED) from None
         except Exception as error:
             if ctx.params["debug"] or isinstance(error, BrokenPipeError):

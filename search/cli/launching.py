@@ -25,6 +25,7 @@ from archloss.search.cli.options import (
 )
 from archloss.search.cli.shown import print_summary
 from archloss.search.cli.studies import Opened
+from archloss.search.cli.talking import Talk
 from archloss.search.report import LANDSCAPE_FILE
 from archloss.search.report.summary import Summary, summary_to_json
 
@@ -129,7 +130,7 @@ def launch(options: LaunchOptions) -> None:
     from archloss.search.launch import launch as launch_study
 
     spec = _read_spec(options)
-    console = Console(stderr=True)
+    console = Talk(stderr=True)
     with make_observer(console, make_goal(spec)) as observer:
         study = launch_study(
             spec,

@@ -17,7 +17,7 @@ from archloss.search.cli.shown import print_summary
 from archloss.search.cli.sparkline import make_sparkline
 from archloss.search.cli.studies import NoStudiesError, Opened, open_database, open_study
 from archloss.search.cli.watching import describe_drivers, watch
-from archloss.search.confirm import REPLICATE
+from archloss.search.confirm import REPLICATE, make_command
 from archloss.search.report.points import find_ending
 from archloss.search.report.summary import Summary, summary_to_json
 from archloss.search.report.wording import OBJECTIVE_LABELS, format_objective, format_setting
@@ -127,8 +127,14 @@ def find_trial(opened: Opened, number: int) -> "TrialRecord":
     for trial in trials:
         if trial.number == number:
             return trial
-    known = f"has trials 0 to {trials[-1].number}" if trials else "has no trials yet"
-    raise TrialNotFoundError(f"study {opened.spec.name!r} {known}, but not {number}")
+    name, plan = opened.spec.name, opened.spec.plan
+    if trials:
+        known = f"has trials 0 to {trials[-1].number}, but not {number}"
+    elif plan is None:
+        known = "has no trials yet: launch it to make some"
+    else:
+        known = f"has no trials yet: `{make_command(plan.confirms, name)}` trains what is planned"
+    raise TrialNotFoundError(f"study {name!r} {known}")
 
 
 def _print_trial(console: Console, opened: Opened, trial: "TrialRecord") -> None:

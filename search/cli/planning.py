@@ -1,12 +1,12 @@
 """From what `archloss confirm` is asked to a plan: the stored one, or one that a study suggests."""
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
 
 from archloss.search.analysis.study import Question, make_trials
 from archloss.search.cli.confirming import ConfirmOptions, find_name
-from archloss.search.cli.experiments import print_plan
 from archloss.search.cli.questions import check_bound
 from archloss.search.cli.studies import Opened, open_study
 from archloss.search.confirm import make_command
@@ -90,12 +90,19 @@ def _check_origin(plan: "PlanSpec", name: str, options: ConfirmOptions) -> None:
     Console(stderr=True).print(reason, markup=False, highlight=False, soft_wrap=True)
 
 
-def propose_plan(
-    options: ConfirmOptions, workers: dict[str, Any], console: Console
-) -> "tuple[Spec, str]":
-    """Return the spec of the experiment that the study suggests, shown, and its data's fingerprint.
+@dataclass(frozen=True, kw_only=True)
+class Planned:
+    """An experiment's spec, its data's fingerprint, and what to know of the plan, in sentences."""
 
-    Raises AnalysisError or ConfirmError where the study suggests none.
+    spec: "Spec"
+    fingerprint: str
+    remarks: tuple[str, ...]
+
+
+def propose_plan(options: ConfirmOptions, workers: dict[str, Any]) -> Planned:
+    """Return the experiment that the study suggests.
+
+    Raises AnalysisError or ConfirmError where it suggests none.
     """
     with open_study(options.study, storage=options.storage, folder=options.folder) as opened:
         _check_parent(opened)
@@ -137,12 +144,12 @@ def propose_plan(
         asked=(size.contexts, size.choices),
     )
     spec = override_spec(plan_experiment(parent, proposal, wish), workers)
-    print_plan(console, spec)
-    for note in proposal.notes:
-        console.print(note, markup=False, highlight=False, soft_wrap=True)
     estimate = describe_estimate(estimate_seconds(parent, records, spec), spec.workers)
-    console.print(estimate, highlight=False, soft_wrap=True)
-    return spec, opened.record.fingerprint
+    return Planned(
+        spec=spec,
+        fingerprint=opened.record.fingerprint,
+        remarks=(*proposal.notes, estimate),
+    )
 
 
 def _check_parent(opened: Opened) -> None:
@@ -165,13 +172,13 @@ def _check_parent(opened: Opened) -> None:
         )
 
 
-def store_plan(options: ConfirmOptions, spec: "Spec", fingerprint: str) -> None:
+def store_plan(options: ConfirmOptions, planned: Planned) -> None:
     """Store the experiment, before anything is trained; `minutes` are those of one launch."""
     from archloss.search.launch import store_study
 
     store_study(
-        spec.model_copy(update={"minutes": None}),
-        fingerprint=fingerprint,
+        planned.spec.model_copy(update={"minutes": None}),
+        fingerprint=planned.fingerprint,
         storage=options.storage,
         folder=options.folder,
     ).database.close()

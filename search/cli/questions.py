@@ -1,12 +1,13 @@
 """Puts the question of `archloss report` to a study."""
 
+import re
 import shlex
 import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from archloss.search.analysis.coverage import AnalysisError
-from archloss.search.analysis.study import Question
+from archloss.search.analysis.study import DEFAULT_BY, Question
 from archloss.search.cli.studies import Opened, open_study
 from archloss.search.confirm import make_command as confirm_command
 from archloss.search.report import REPORT_FOLDER
@@ -18,6 +19,9 @@ if TYPE_CHECKING:
     from archloss.search.cli.reporting import ReportOptions
 
 _ALL_POINTS = 100
+_NO_FILE_NAME = re.compile(r"[^\w.-]+")
+_MOST_LETTERS = 40
+"""Of a column in the name of a folder, which file systems limit."""
 
 
 def ask_study(options: "ReportOptions") -> tuple[Findings, Path]:
@@ -49,9 +53,10 @@ def check_bound(bound: float | None, measure: Measure) -> None:
 def find_folder(options: "ReportOptions", usual: Path) -> Path:
     """Return the folder that the report belongs in; raise AnalysisError if it cannot be written to.
 
+    That is --output, or the usual one, whose name says so where the question is not the usual one.
     Nothing is left there: what is asked is asked before the analysis, which takes a while.
     """
-    folder = options.output or usual
+    folder = options.output or usual.with_name(usual.name + name_question(make_question(options)))
     try:
         nearest = next(path for path in (folder, *folder.absolute().parents) if path.exists())
         with tempfile.TemporaryDirectory(dir=nearest):
@@ -61,6 +66,20 @@ def find_folder(options: "ReportOptions", usual: Path) -> Path:
             f"--output must be a folder that can be written to, but {str(folder)!r} cannot: "
             f"{error.strerror}. Choose another"
         ) from None
+
+
+def name_question(question: Question) -> str:
+    """Return what the name of a report's folder ends with; nothing for the usual question.
+
+    >>> name_question(Question()), name_question(Question(choice="lr/2", by="optimizer"))
+    ('', '-lr-2-depth-optimizer')
+    """
+    usual = Question()
+    by = None if question.by == DEFAULT_BY else question.by
+    if (question.context, question.choice, by) == (usual.context, usual.choice, usual.by):
+        return ""
+    names = [question.choice, question.context, *([] if by is None else [by])]
+    return "".join(f"-{_NO_FILE_NAME.sub('-', name)[:_MOST_LETTERS]}" for name in names)
 
 
 def make_command(options: "ReportOptions") -> str:

@@ -142,7 +142,8 @@ class ReportOptions:
         typer.Option(
             "--output",
             "-o",
-            help="Folder to write to. Without it: report in the study's folder, or FILE-report.",
+            help="Folder to write to; a report that is there is replaced. Without it: report in "
+            "the study's folder, or FILE-report; of another question report-CHOICE-CONTEXT.",
             show_default=False,
         ),
     ] = None

@@ -2,6 +2,7 @@
 
 LANDSCAPE_FILE = "landscape.png"
 REPORT_FOLDER = "report"
+"""In a study's folder; the folder of another question has this name and the question."""
 REPORT_FILES = (
     "report.json",
     "report.md",

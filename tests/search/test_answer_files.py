@@ -92,9 +92,33 @@ def test_a_report_that_cannot_be_finished_leaves_the_old_one_whole(folder, findi
     assert {path: path.read_bytes() for path in folder.iterdir()} == before
 
 
+def test_a_report_takes_away_what_only_the_one_before_had(findings, tmp_path, monkeypatch):
+    whole = ("report.json", "report.md", "pareto.png", "pareto.svg")
+    monkeypatch.setattr(writing, "make_files", lambda _: dict.fromkeys(whole, b"old"))
+    write_report(findings, tmp_path)
+    (tmp_path / "mine.png").write_text("keep")
+    monkeypatch.setattr(writing, "make_files", lambda _: {"report.md": b"new", "report.json": None})
+    with pytest.raises(TypeError):
+        write_report(findings, tmp_path)
+    assert {path.name for path in tmp_path.iterdir()} == {*whole, "mine.png"}
+    few = ("report.json", "report.md")
+    monkeypatch.setattr(writing, "make_files", lambda _: dict.fromkeys(few, b"new"))
+    assert write_report(findings, tmp_path) == tuple(tmp_path / name for name in few)
+    assert {path.name for path in tmp_path.iterdir()} == {*few, "mine.png"}
+
+
+def test_a_folder_without_a_report_keeps_files_that_are_called_as_a_reports(
+    findings, tmp_path, monkeypatch
+):
+    (tmp_path / "pareto.png").write_text("a person's own")
+    monkeypatch.setattr(writing, "make_files", lambda _: {"report.json": b"new"})
+    write_report(findings, tmp_path)
+    assert (tmp_path / "pareto.png").read_text() == "a person's own"
+
+
 def test_a_folder_that_cannot_be_made_is_refused(findings, folder, monkeypatch):
     monkeypatch.setattr(writing, "make_files", lambda _: {})
-    with pytest.raises(ReportError, match="--output must be a folder"):
+    with pytest.raises(ReportError, match="the folder of the report must be one that can"):
         write_report(findings, folder / "mine.txt")
 
 

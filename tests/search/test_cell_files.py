@@ -13,6 +13,7 @@ from archloss.search.dashboard.plots import plot_surface
 from archloss.search.report.answer.caveats import list_caveats
 from archloss.search.report.answer.cells import make_cell_tables
 from archloss.search.report.answer.colours import choose_colours
+from archloss.search.report.answer.evidence import make_tables
 from archloss.search.report.answer.markdown import make_markdown
 from archloss.search.report.answer.page import make_page
 from archloss.search.report.answer.surfaces import draw_surface
@@ -82,6 +83,27 @@ def test_cells_stand_in_the_page_and_in_markdown(experiment, findings):
     other = make_findings([make_level(Verdict.NONE)])
     assert "## Cells" not in make_markdown(other)
     assert "trainings" not in make_page(other)
+
+
+@pytest.mark.parametrize(
+    ("verdict", "p_value", "said"),
+    [
+        (Verdict.UNDECIDED, 0.0004, "p < 0.001; how much worse others are than the best ce_weight"),
+        (Verdict.NONE, 0.04, "p = 0.040; how much worse"),
+        (Verdict.UNDECIDED, 0.031, "p = 0.031, the lowest that so few replicates can give; how"),
+        (Verdict.INTERACTION, 0.0004, "p < 0.001"),
+        (Verdict.UNDECIDED, 0.06, "p = 0.060"),
+    ],
+)
+def test_a_test_that_finds_more_than_the_verdict_says_what_it_is_of(verdict, p_value, said):
+    known = make_findings([make_level(verdict)])
+    [table] = make_tables(replace(known, p_values=(p_value,), smallest_p=0.03125))
+    name, text = table.facts[-1]
+    assert name == "Test that differences between choices are the same at every depth"
+    assert text.startswith(said)
+    clause = "changes with depth, which says neither that the best one moves nor that it matters"
+    assert text.endswith(clause) == (";" in said)
+    assert (text == said) == (";" not in said)
 
 
 def test_an_experiment_is_not_referred_to_another_one(findings):

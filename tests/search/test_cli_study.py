@@ -14,6 +14,7 @@ import time
 import numpy as np
 import pandas as pd
 import pytest
+from plans import make_planned
 from typer.testing import CliRunner
 
 from archloss.search.cli.app import app
@@ -247,6 +248,18 @@ def test_show_of_a_trial_that_is_not_there_names_the_last(look):
     assert said == "error: study 'flowers' has trials 0 to 11, but not 99\n"
 
 
+def test_show_of_what_has_no_trials_yet_says_what_makes_them(bench):
+    for spec in (bench.make_spec(), make_planned()):
+        bench.prepare(spec)
+    for name, way in (
+        ("study", "launch it to make some"),
+        ("parent-confirm", "`archloss confirm parent` trains what is planned"),
+    ):
+        result = run("show", name, 0, "--folder", bench.folder)
+        assert result.exit_code == 2
+        assert result.stderr == f"error: study '{name}' has no trials yet: {way}\n"
+
+
 @pytest.mark.parametrize("command", ["status", "trials", "export", "delete"])
 def test_an_unknown_study_names_the_nearest(look, command):
     said = look(command, "flower", code=2)
@@ -304,15 +317,18 @@ def test_delete_asks_and_then_deletes(tmp_path):
     local = ["--executor", "inline", "--pack", 2, "--device", "cpu", "--pruner", "none"]
     assert run("launch", "--dataset", "iris", *small, *local, *places).exit_code == 0
     (tmp_path / "gone" / "mine.txt").write_text("keep")
-    (tmp_path / "gone" / "report").mkdir()
-    (tmp_path / "gone" / "report" / "report.html").write_text("ours")
+    for report in ("report", "report-learning_rate-depth"):
+        (tmp_path / "gone" / report).mkdir()
+        (tmp_path / "gone" / report / "report.html").write_text("ours")
+    (tmp_path / "gone" / "report-mine.txt").write_text("keep")
     refused = run("delete", "gone", "--folder", tmp_path)
     assert refused.exit_code == 2
     assert "--yes" in refused.stderr
     assert json.loads(run("list", "--json", "--folder", tmp_path).stdout) != []
     assert run("delete", "gone", "--yes", "--folder", tmp_path).exit_code == 0
     assert json.loads(run("list", "--json", "--folder", tmp_path).stdout) == []
-    assert [path.name for path in (tmp_path / "gone").iterdir()] == ["mine.txt"]
+    left = {path.name for path in (tmp_path / "gone").iterdir()}
+    assert left == {"mine.txt", "report-mine.txt"}
 
 
 @pytest.mark.parametrize(("answer", "left"), [("n", 1), ("y", 0)])
@@ -362,6 +378,17 @@ def test_ctrl_c_pauses_sums_up_and_exits_with_130(tmp_path):
     assert "Traceback" not in talk
     [study] = json.loads(run("list", "--json", "--folder", tmp_path).stdout)
     assert study["counts"].get("RUNNING", 0) == 0
+
+
+def test_ctrl_c_twice_says_how_to_go_on(tmp_path, monkeypatch):
+    def stop(*_):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("archloss.search.launch.run_study", stop)
+    local = ["--executor", "inline", "--pack", 2, "--device", "cpu"]
+    result = run("launch", "--dataset", "iris", *local, "--folder", tmp_path)
+    assert result.exit_code == 130
+    assert result.stderr.endswith("stopped at once; run it again to take up what was running\n")
 
 
 def test_a_terminal_gets_a_bar(tmp_path):

@@ -1,9 +1,13 @@
 """`archloss confirm` on a small study, from the plan to the cells, and what it refuses."""
 
 import dataclasses
+import errno
 import json
+import os
 import re
 import shutil
+import subprocess
+import sys
 
 import numpy as np
 import pytest
@@ -26,6 +30,7 @@ from archloss.search.cli.app import app
 from archloss.search.cli.experiments import describe_plan
 from archloss.search.confirm import name_experiment
 from archloss.search.confirm.asked import Asked, check_same
+from archloss.search.confirm.enough import find_enough, find_powers
 from archloss.search.confirm.estimate import count_workers, describe_estimate, estimate_seconds
 from archloss.search.confirm.planning import Wish, derive_seed, plan_experiment
 from archloss.search.confirm.proposal import ConfirmError, Size, propose, settle
@@ -33,6 +38,7 @@ from archloss.search.confirm.results import read_experiment
 from archloss.search.launch import StudyDiffersError, open_study
 from archloss.search.plan import list_planned
 from archloss.search.spec import Spec, WorkersSpec
+from archloss.search.spec_plan import limit_replicates
 
 PARENT = {
     "name": "flowers",
@@ -325,7 +331,17 @@ def test_replicates_are_the_fewest_that_give_the_power(bound, power, replicates)
         (
             {"deviations": (0.004, 0.02)},
             "the chance to find an interaction at twice that cost is about 68% in plain networks "
-            "and 7% in residual networks; 80% were asked for.",
+            "and 7% in residual networks; 80% were asked for: --replicates 260 would do.",
+        ),
+        (
+            {"deviations": (0.004, 0.2)},
+            "networks; 80% were asked for: no plan may have enough replicates",
+        ),
+        (
+            {"deviations": (0.004, 0.02), "replicates": 50},
+            "With 50 replicates, the most that a plan takes by itself, the chance to find an "
+            "interaction at twice that cost is about 100% in plain networks and 23% in residual "
+            "networks; 80% were asked for: --replicates 260 would do.",
         ),
         ({"deviations": (0.001, 0.002)}, "about 100% in plain networks and 100% in residual"),
     ],
@@ -335,6 +351,17 @@ def test_the_plan_says_its_power_for_each_kind_of_networks(changes, said):
     *_, last = describe_plan(make_planned(plan=plan))
     assert said in last
     assert ("were asked for" in last) == ("were asked for" in said)
+
+
+def test_enough_replicates_are_the_fewest_that_reach_the_power_and_that_a_plan_may_have():
+    plan = make_planned(plan=make_plan(deviations=(0.004, 0.02))).plan
+    enough = find_enough(plan, 0.8)
+    reached = [min(find_powers(plan, count)) for count in (enough - 1, enough)]
+    assert reached[0] < 0.8 <= reached[1]
+    few = make_planned(plan=make_plan(deviations=(0.001, 0.002), replicates=20)).plan
+    assert find_enough(few, 0.8) == 20
+    assert limit_replicates(12) == 1000
+    assert limit_replicates(360) == 277
 
 
 def test_the_time_is_that_of_the_search_by_depth(parent):
@@ -414,6 +441,20 @@ def test_confirm_trains_and_shows_the_cells_and_then_only_shows_them(confirm, ho
             row["replicate"],
         )
         assert experiment.values[place] == by_cell[get_cell(row)]
+
+
+def test_an_experiment_in_a_folder_that_cannot_be_written_is_shown(confirm, monkeypatch):
+    def refuse(*_):
+        raise OSError(errno.EROFS, "Read-only file system")
+
+    confirm("--yes", *SMALL)
+    monkeypatch.setattr("archloss.search.report.answer.writing._replace", refuse)
+    shown = confirm("--show")
+    assert "Cost of one ce_weight for every depth" in shown.stdout
+    assert "report.html" not in shown.stdout
+    assert "the report was not written: the folder of the report must be one" in shown.stderr
+    assert "mine/report' cannot: Read-only file system" in shown.stderr
+    confirm(code=2)
 
 
 def get_cell(params):
@@ -501,12 +542,48 @@ def test_a_plan_from_before_says_what_was_asked_for_by_what_it_has():
         check_same(old, Asked(choices=9))
 
 
-def test_a_person_at_a_terminal_is_asked_first(confirm, monkeypatch, home):
+@pytest.mark.parametrize(
+    ("typed", "code", "said"),
+    [("n\n", 1, "nothing was changed\n"), ("", 130, "\nstopped: nothing was changed\n")],
+)
+def test_a_person_at_a_terminal_is_asked_first(confirm, monkeypatch, home, typed, code, said):
     monkeypatch.setattr(confirming, "is_terminal", lambda: True)
-    result = run("confirm", "flowers", "--name", "asked", *SMALL, "--folder", home, input="n\n")
-    assert result.exit_code == 1
+    options = ("--name", "asked", *SMALL, "--folder", home)
+    result = run("confirm", "flowers", *options, input=typed)  # the end of it is as Ctrl-C
+    assert result.exit_code == code
+    assert "12 designs x 6 replicates = 72 trainings" in result.stdout
     assert "Store this plan, and train it?" in result.stderr
+    assert result.stderr.endswith(said)
+    assert "Aborted" not in result.stderr
     assert "asked" not in run("list", "--folder", home).stdout
+
+
+@pytest.mark.parametrize(("options", "finished"), [(["--plan-only"], 0), (["--yes"], 72)])
+def test_nobody_who_reads_keeps_it_from_nothing(confirm, home, options, finished):
+    reading, writing = os.pipe()
+    os.close(reading)
+    command = ["confirm", "flowers", "--name", "mine", *map(str, SMALL), *options]
+    program = subprocess.run(
+        [sys.executable, "-m", "archloss", *command, "--folder", str(home)],
+        stdout=writing,
+        stderr=subprocess.PIPE,
+        stdin=subprocess.DEVNULL,
+        timeout=120,
+        check=False,
+    )
+    os.close(writing)
+    assert program.returncode == 0
+    assert b"roken" not in program.stderr
+    assert json.loads(confirm("--show", "--json").stdout)["finished"] == finished
+
+
+def test_ctrl_c_where_nothing_was_running_promises_nothing(monkeypatch, home):
+    def stop(*_, **__):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("archloss.search.cli.planning.propose", stop)
+    result = run("confirm", "flowers", "--name", "never", "--plan-only", "--folder", home)
+    assert (result.exit_code, result.stderr) == (130, "stopped at once\n")
 
 
 @pytest.mark.parametrize(

@@ -8,6 +8,7 @@ import optuna
 import pytest
 from optuna.distributions import IntDistribution
 
+from archloss.search.analysis import selection
 from archloss.search.analysis.answer import Fitted, answer
 from archloss.search.analysis.axes import Category, Numeric
 from archloss.search.analysis.bands import make_band
@@ -343,6 +344,18 @@ def test_the_luck_of_the_best_is_what_its_design_is_expected_to_lose():
     assert found.luck.low > 0.1
     assert (found.test, found.shift, found.trials) == (1.1, 0.02, 300)
     assert found.others == ()
+
+
+@pytest.mark.parametrize("shift", [0.0, -1.0])
+def test_no_error_is_expected_below_zero_of_the_best_design(monkeypatch, shift):
+    trials = make_trials(9, lambda points: 0.1 + 0.01 * points[:, 2] + shift, noise=0)
+    draws = np.linspace(-0.1, 0.3, 401) + shift
+    monkeypatch.setattr(selection, "_expect", lambda *_: draws)
+    found = find_selection(Fitted(surface=None, trials=trials))
+    least = 0.0 if shift == 0 else -1.09  # what is below 0 is no error, and is let be
+    assert dataclasses.astuple(found.expected) == pytest.approx((0.1 + shift, least, 0.29 + shift))
+    luck = [end - found.value for end in dataclasses.astuple(found.expected)]
+    assert dataclasses.astuple(found.luck) == pytest.approx(luck)
 
 
 def test_other_trainings_of_the_best_design_are_those_that_completed():

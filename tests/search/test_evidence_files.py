@@ -4,6 +4,7 @@ import json
 import re
 from dataclasses import replace
 from html.parser import HTMLParser
+from itertools import combinations
 
 import pytest
 from answers import make_findings, make_level
@@ -30,6 +31,7 @@ from archloss.search.report.answer.fronts import draw_front, list_front
 from archloss.search.report.answer.importances import draw_importance, list_shares
 from archloss.search.report.answer.learning import draw_curves
 from archloss.search.report.answer.markdown import make_markdown
+from archloss.search.report.answer.measure import Measure
 from archloss.search.report.answer.page import make_page
 from archloss.search.report.answer.trust import list_trust, say_selection, say_spread
 from archloss.search.report.answer.writing import write_report
@@ -293,7 +295,7 @@ def test_each_axis_has_a_panel_with_its_own_ticks(findings):
     steps = Numeric(name="width", low=16, high=64, whole=True, steps=(16.0, 24.0, 64.0))
     words = Category(name="activation", levels=("relu", "gelu"))
     shown = [*findings.evidence.dependence, make_dependence(steps), make_dependence(words)]
-    figure = draw_dependence(findings, shown, width=2.6, height=2.3)
+    figure = draw_dependence(findings, shown, width=2.3, height=1.64)
     panels = {panel.get_xlabel(): panel for panel in figure.axes if panel.get_visible()}
     ticks = {
         name: [label.get_text() for label in panel.get_xticklabels()]
@@ -303,6 +305,45 @@ def test_each_axis_has_a_panel_with_its_own_ticks(findings):
     assert ticks["activation"] == ["relu", "gelu"]
     assert ticks["residual"] == ["no", "yes"]
     assert ticks["depth"] == ["1", "2", "4", "8", "16", "32"]
+
+
+LONG = "a_very_long_name_that_a_column_has_" * 3
+
+
+@pytest.mark.parametrize("count", [1, 3, 5])
+@pytest.mark.parametrize(("label", "factor"), [("validation_error", 1.0), (LONG, 1.3e4)])
+def test_nothing_of_the_panels_is_cut_or_hidden(findings, count, label, factor):
+    rate = Numeric(name=LONG, low=1e-4, high=1e-1, log=True)
+    words = Category(name="activation", levels=("relu, as ever", "gelu", LONG))
+    axes = [rate, words, *findings.trials.axes][:count]
+    shown = [
+        replace(one, mean=factor * one.mean, low=factor * one.low, high=factor * one.high)
+        for one in map(make_dependence, axes)
+    ]
+    findings = replace(
+        findings,
+        measure=Measure(label=label, unit="number"),
+        evidence=replace(findings.evidence, dependence=tuple(shown)),
+    )
+    figure = draw_dependence(findings, shown, width=2.3, height=1.64)
+    [name] = figure.texts
+    assert name.get_text().replace("\n", "").startswith(f"mean {label}"[:20])
+    figure.draw_without_rendering()
+    whole, beside = figure.bbox, name.get_window_extent()
+    panels = [panel for panel in figure.axes if panel.get_visible()]
+    boxes = [panel.get_tightbbox() for panel in panels]
+    for box in [beside, *boxes]:
+        assert whole.x0 <= box.x0
+        assert whole.y0 <= box.y0
+        assert box.x1 <= whole.x1
+        assert box.y1 <= whole.y1
+    for one, other in combinations([beside, *boxes], 2):
+        assert not one.overlaps(other)
+    for panel in panels:
+        size = panel.get_window_extent()
+        assert size.width / figure.dpi == pytest.approx(2.3)
+        assert size.height / figure.dpi == pytest.approx(1.64)
+        assert panel.get_ylabel() == ""
 
 
 def test_long_terms_are_wrapped_so_that_their_bars_have_room(findings):

@@ -93,6 +93,46 @@ def test_writing_to_a_read_only_database_is_refused(quick_bench, monkeypatch, tm
     assert not (tmp_path / "file:").exists()
 
 
+@pytest.fixture
+def locked(monkeypatch):
+    """Nobody may write to any folder; root is told so too, who may."""
+    monkeypatch.setattr("os.access", lambda _, mode: mode != os.W_OK)
+
+
+def test_a_database_in_a_folder_that_cannot_be_written_is_read(quick_bench, locked, tmp_path):
+    bench = quick_bench
+    bench.tell(*(bench.make_complete(handle) for handle in bench.start(3)))
+    trials = bench.trials()
+    bench.database.close()
+    before = {path: path.read_bytes() for path in tmp_path.iterdir()}
+    assert len(before) == 1  # the file alone: SQLite would make others beside it to read it
+    database = Database(bench.url)
+    assert database.notes == (
+        "the database lies in a folder that cannot be written to: it is only read",
+    )
+    assert database.get_study("study") == bench.study
+    assert database.read_trials(bench.study_id) == trials
+    assert len(database.optuna_storage().get_all_trials(bench.study_id)) == 3
+    with pytest.raises(StorageError, match=r"cannot be written to.* a copy will do"):
+        database.open_lease(bench.study_id)
+    database.close()
+    assert {path: path.read_bytes() for path in tmp_path.iterdir()} == before
+
+
+def test_what_others_write_meanwhile_is_read_too(quick_bench, locked):
+    bench = quick_bench
+    bench.database.close()
+    reader = Database(bench.url)
+    assert reader.read_trials(bench.study_id) == []
+    writer = sqlite3.connect(bench.url.removeprefix("sqlite:///"))
+    writer.execute("UPDATE studies SET study_name = 'renamed'")
+    writer.commit()
+    assert [study.name for study in reader.list_studies()] == ["renamed"]
+    writer.close()
+    assert [study.name for study in reader.list_studies()] == ["renamed"]
+    reader.close()
+
+
 @pytest.mark.parametrize("content", ["this is no database" * 99, "PK\3\4" * 999])
 def test_open_refuses_a_file_that_is_not_a_database(tmp_path, content):
     path = tmp_path / "studies.db"

@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -13,47 +14,39 @@ from archloss.search.analysis.axes import Numeric
 from archloss.search.analysis.dependence import Dependence
 from archloss.search.report.answer.figures import GRID, HUES, format_ticks, use_style
 from archloss.search.report.answer.findings import Findings
+from archloss.search.report.answer.margins import fit_margins, wrap_name
 from archloss.search.report.answer.measure import Measure
 from archloss.search.report.answer.ticks import encode, list_ticks
 from archloss.search.report.wording import format_setting
 
 _COLUMNS = 3
 _MOST_TICKS = 6
-_MOST_LETTERS = 24
+_MOST_LETTERS, _LONGEST = 24, 20
+"""Of the names of levels all together, before they are turned, and of each."""
 _ROOM = 0.06
-_LEFT, _RIGHT, _TOP, _BOTTOM, _BETWEEN = 0.72, 0.2, 0.1, 0.56, 0.3
-"""Inches around and between panels."""
 
 
 def draw_dependence(
     findings: Findings, shown: Sequence[Dependence], *, width: float, height: float
 ) -> Figure:
-    """Return a panel for each axis, on one scale; sizes of one in inches."""
+    """Return a panel for each axis, on one scale; sizes of what is in one, in inches."""
     columns = min(_COLUMNS, len(shown))
     rows = math.ceil(len(shown) / columns)
     with use_style():
-        whole_width, whole_height = _LEFT + width * columns, height * rows
-        figure = Figure(figsize=(whole_width, whole_height))
+        figure = Figure()
         FigureCanvasAgg(figure)
-        panels = figure.subplots(rows, columns, sharey=True, squeeze=False).ravel()
-        # Margins that are known make a layout needless, which takes as long as all the drawing.
-        figure.subplots_adjust(
-            left=_LEFT / whole_width,
-            right=1 - _RIGHT / whole_width,
-            top=1 - _TOP / whole_height,
-            bottom=_BOTTOM / whole_height,
-            wspace=_BETWEEN / (width - _BETWEEN),
-            hspace=(_BOTTOM + _TOP) / (height - _BOTTOM - _TOP),
-        )
+        grid = figure.subplots(rows, columns, sharey=True, squeeze=False)
+        panels = grid.ravel()
         for panel in panels[len(shown) :]:
             panel.set_visible(False)
-        for place, (panel, one) in enumerate(zip(panels, shown, strict=False)):
+        for panel, one in zip(panels, shown, strict=False):
             _draw_panel(panel, one)
-            if place % columns == 0:
-                panel.set_ylabel(f"mean {findings.measure.label}")
+            panel.set_xlabel(wrap_name(one.axis.name, width))
         scale_objective(panels[0], findings.measure)
         low, high = _find_range(findings.evidence.dependence)
         panels[0].set_ylim(low, high)
+        label = f"mean {findings.measure.label}"
+        fit_margins(figure, list(grid), size=(width, height), label=label)
         return figure
 
 
@@ -91,7 +84,6 @@ def _draw_panel(panel: Axes, one: Dependence) -> None:
     panel.set_axisbelow(True)
     panel.spines[["top", "right"]].set_visible(False)
     panel.tick_params(axis="x", labelsize=8.5)
-    panel.set_xlabel(one.axis.name)
     if isinstance(one.axis, Numeric):
         _draw_numbers(panel, one.axis, one)
     else:
@@ -114,6 +106,10 @@ def _draw_levels(panel: Axes, one: Dependence) -> None:
     names = [format_setting(value) for value in one.values]
     panel.vlines(across, one.low, one.high, color=HUES[0], linewidth=2.0)
     panel.plot(across, one.mean, linestyle="none", marker="o", color=HUES[0], markersize=6)
+    names = [name if len(name) <= _LONGEST else f"{name[: _LONGEST - 1]}…" for name in names]
     crowded = sum(map(len, names)) > _MOST_LETTERS
-    panel.set_xticks(list(across), names, rotation=30 if crowded else 0)
+    turned: dict[str, Any] = (
+        {"rotation": 30, "ha": "right", "rotation_mode": "anchor"} if crowded else {}
+    )
+    panel.set_xticks(list(across), names, **turned)
     panel.set_xlim(-0.6, len(names) - 0.4)

@@ -11,7 +11,7 @@ from archloss.search.report.answer.below import make_evidence, round_number
 from archloss.search.report.answer.caveats import list_caveats
 from archloss.search.report.answer.evidence import find_extra
 from archloss.search.report.answer.findings import Findings
-from archloss.search.report.answer.sentences import name_level, say_answer
+from archloss.search.report.answer.sentences import guess_replicates, name_level, say_answer
 
 FORMAT = 1
 """Goes up when a key changes its meaning or goes away; new keys may come at any time."""
@@ -33,9 +33,8 @@ def make_document(findings: Findings) -> dict[str, object]:
             "unit": findings.measure.unit,
             "bound": answer.bound,
         },
-        "more_trials": answer.more_trials
-        if answer.more_trials is not None and isfinite(answer.more_trials)
-        else None,
+        "more_trials": _leave_infinite(answer.more_trials) if findings.experiment is None else None,
+        "new_replicates": _leave_infinite(guess_replicates(findings)),
         "trials": {
             "completed": answer.completed,
             "diverged": answer.diverged,
@@ -62,6 +61,11 @@ def make_document(findings: Findings) -> dict[str, object]:
             "made_at": source.made_at,
         },
     }
+
+
+def _leave_infinite(number: float | None) -> float | None:
+    """Return a number that JSON knows, or None."""
+    return number if number is not None and isfinite(number) else None
 
 
 def _level_to_json(findings: Findings, level: LevelAnswer) -> dict[str, object]:

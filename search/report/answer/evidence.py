@@ -4,10 +4,12 @@ from dataclasses import dataclass
 from functools import partial
 
 from archloss.search.analysis.answer import LevelAnswer
-from archloss.search.analysis.verdict import Change, Interval
+from archloss.search.analysis.verdict import Change, Interval, Verdict
 from archloss.search.report.answer.findings import Findings
 from archloss.search.report.answer.sentences import name_level, say_verdict_of
 from archloss.search.report.wording import format_setting
+
+_SIGNIFICANT = 0.05
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -83,7 +85,7 @@ def _make_table(findings: Findings, index: int) -> LevelTable:
                 f"{findings.format_context(level.bests[-1].context)}",
                 _say_change(findings, level.change),
             ),
-            *(_say_test(findings, value) for value in findings.p_values[index : index + 1]),
+            *(_say_test(findings, level, p) for p in findings.p_values[index : index + 1]),
         ),
         columns=(answer.context, f"best {answer.choice}", measure.label, f"with {common}"),
         rows=rows,
@@ -99,12 +101,18 @@ def _say_change(findings: Findings, change: Change) -> str:
     return f"{write(shown.estimate)} ({write(shown.low)} to {write(shown.high)})"
 
 
-def _say_test(findings: Findings, p_value: float) -> tuple[str, str]:
+def _say_test(findings: Findings, level: LevelAnswer, p_value: float) -> tuple[str, str]:
+    """Return the test's name, and its p-value; where the verdict is no "Yes", what it is of."""
+    answer = findings.answer
     shown = f"p = {p_value:.3f}" if p_value >= 0.001 else "p < 0.001"
     if 0.001 <= p_value <= findings.smallest_p:
         shown += ", the lowest that so few replicates can give"
-    name = f"Test that differences between choices are the same at every {findings.answer.context}"
-    return name, shown
+    if p_value < _SIGNIFICANT and level.verdict is not Verdict.INTERACTION:
+        shown += (
+            f"; how much worse others are than the best {answer.choice} changes with "
+            f"{answer.context}, which says neither that the best one moves nor that it matters"
+        )
+    return f"Test that differences between choices are the same at every {answer.context}", shown
 
 
 def _format_choices(findings: Findings, interval: Interval) -> str:

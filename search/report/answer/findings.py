@@ -19,7 +19,8 @@ class Source:
     `data` is the data set of a study, or the file of a table; `digest` the SHA-256 of the study's
     spec, or of the file. The seeds are None where there are none to choose. `made_at` is a time in
     UTC. `notes` are sentences about the trials that a reader should know, such as that more are
-    under way.
+    under way. `another` is the command that plans an experiment like this one, but for its name and
+    replicates.
     """
 
     kind: Literal["study", "table", "experiment"]
@@ -31,6 +32,7 @@ class Source:
     seed: int | None = None
     search_seed: int | None = None
     notes: tuple[str, ...] = field(default=())
+    another: str = ""
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)

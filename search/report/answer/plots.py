@@ -11,7 +11,7 @@ from archloss.search.report.answer.fronts import COSTS, describe_front, draw_fro
 from archloss.search.report.answer.importances import describe_importance, draw_importance
 from archloss.search.report.answer.learning import describe_curves, draw_curves
 
-_PANEL = {"width": 2.6, "height": 2.3}
+_PANEL = {"width": 2.3, "height": 1.7}
 _PAGE_WIDTH, _PAGE_HEIGHT = 4.2, 3.2
 """Inches: small enough that the text of a figure can be read on a telephone."""
 
@@ -55,7 +55,7 @@ def draw_page_dependence(findings: Findings) -> Iterator[Plot]:
     for place, one in enumerate(findings.evidence.dependence):
         yield Plot(
             name=f"dependence-{place}",
-            figure=draw_dependence(findings, [one], width=2.6, height=2.3),
+            figure=draw_dependence(findings, [one], **_PANEL),
             description=describe_dependence(findings, one),
         )
 

@@ -7,12 +7,14 @@ from archloss.search.analysis.answer import Best, LevelAnswer
 from archloss.search.analysis.verdict import Verdict
 from archloss.search.report.answer.findings import Findings
 from archloss.search.report.wording import format_setting
+from archloss.search.spec_plan import limit_replicates
 from archloss.spaces.dimensions import Value
 
 _MOST_TOLD = 2
 _SAME_WAY = 0.5
 """The best choice moves from the first context to the last if that is so much of all its moves."""
 
+_RANGES = "ranges are 95% intervals"
 _BESIDE = {
     (Verdict.UNDECIDED, True): " it seems to move, but whether that matters cannot be told yet",
     (Verdict.UNDECIDED, False): " that cannot be told yet",
@@ -86,6 +88,32 @@ def describe_more(more_trials: float) -> str:
         return "even many times as many trials may not tell"
     step = max(10.0, 10.0 ** (math.floor(math.log10(max(more_trials, 1.0))) - 1))
     return f"about {math.ceil(more_trials / step) * step:,.0f} more trials should tell"
+
+
+def round_up(count: int) -> int:
+    """Return about so many, and no fewer, with two digits that count.
+
+    >>> [round_up(count) for count in (7, 84, 117, 991)]
+    [7, 84, 120, 1000]
+    """
+    step: int = 10 ** max(len(str(count)) - 2, 0)
+    return math.ceil(count / step) * step
+
+
+def guess_replicates(findings: Findings) -> float | None:
+    """Return about how many replicates a new experiment takes to tell, with two digits that count.
+
+    It is not the old one gone on with, which is complete. None where it is decided or was no
+    experiment; infinite where no experiment that may be planned should tell.
+    """
+    experiment, more = findings.experiment, findings.answer.more_trials
+    if experiment is None or more is None:
+        return None
+    designs = experiment.values.size // experiment.replicates
+    if math.isinf(more):
+        return math.inf
+    replicates = round_up(experiment.replicates + math.ceil(more / designs))
+    return replicates if replicates <= limit_replicates(designs) else math.inf
 
 
 def _say_verdict(findings: Findings) -> str:
@@ -164,18 +192,26 @@ def _say_numbers(findings: Findings) -> str:
         f"{_place(findings, level.level)}{worst} {_say_level(findings, level)}".strip()
         for level in told
     ]
+    clause, notes = f"a cost matters from {measure.format_bound(answer.bound)} on", [_RANGES]
     if answer.verdict is Verdict.UNDECIDED and answer.more_trials is not None:
-        clauses.append(
-            f"a cost matters from {measure.format_bound(answer.bound)} on, and "
-            f"{describe_more(answer.more_trials)} (ranges are 95% intervals)"
-        )
-    else:
-        clauses.append(
-            f"a cost matters from {measure.format_bound(answer.bound)} on (ranges are 95% "
-            "intervals)"
-        )
+        more, *ways = _say_more(findings, answer.more_trials)
+        clause, notes = f"{clause}, and {more}", [*ways, _RANGES]
+    clauses.append(f"{clause} ({'; '.join(notes)})")
     text = "; ".join(clauses)
     return f"{text[0].upper()}{text[1:]}."
+
+
+def _say_more(findings: Findings, more_trials: float) -> list[str]:
+    """Return what it takes to tell what cannot be told yet, and the command, where there is one."""
+    replicates = guess_replicates(findings)
+    if replicates is None:
+        return [describe_more(more_trials)]
+    if math.isinf(replicates):
+        return ["even an experiment many times as large may not tell"]
+    return [
+        f"a new experiment with about {replicates:,.0f} replicates should tell",
+        f"{findings.source.another} --name NAME --replicates {replicates:.0f}",
+    ]
 
 
 def _say_level(findings: Findings, level: LevelAnswer) -> str:

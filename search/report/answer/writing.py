@@ -18,6 +18,7 @@ from archloss.search.report.answer.surfaces import draw_surface
 from archloss.search.report.answer.vector import make_png, make_svg
 from archloss.spaces.errors import ArchlossError
 
+_DOCUMENT = "report.json"
 _BEST = {"width": 6.4, "height": 4.2}
 _PANEL = {"width": 4.3, "height": 4.4}
 
@@ -29,8 +30,8 @@ class ReportError(ArchlossError):
 def write_report(findings: Findings, folder: Path) -> tuple[Path, ...]:
     """Write all files of the report into a folder, which is made, and return their paths.
 
-    All are made before the first one is replaced. Raises ReportError where the folder cannot be
-    used.
+    All are made before the first one is replaced. What only the report before had is deleted last.
+    Raises ReportError where the folder cannot be used.
     """
     contents = make_files(findings)
     try:
@@ -38,8 +39,8 @@ def write_report(findings: Findings, folder: Path) -> tuple[Path, ...]:
         return _replace(folder, contents)
     except OSError as error:
         raise ReportError(
-            f"--output must be a folder that can be written to, but {str(folder)!r} cannot: "
-            f"{error.strerror}. Choose another"
+            f"the folder of the report must be one that can be written to, but {str(folder)!r} "
+            f"cannot: {error.strerror}. Change its permissions, or choose another"
         ) from error
 
 
@@ -50,7 +51,7 @@ def make_files(findings: Findings) -> dict[str, bytes]:
     surface = draw_surface(findings, levels, **_PANEL)
     document = json.dumps(make_document(findings), indent=1, allow_nan=False)
     made = {
-        "report.json": f"{document}\n".encode(),
+        _DOCUMENT: f"{document}\n".encode(),
         "report.md": make_markdown(findings).encode(),
         "report.html": make_page(findings).encode(),
     }
@@ -60,14 +61,21 @@ def make_files(findings: Findings) -> dict[str, bytes]:
 
 
 def _replace(folder: Path, contents: Mapping[str, bytes]) -> tuple[Path, ...]:
-    """Write each file beside its place, then move all of them to where they belong."""
+    """Write each file beside its place, then move all of them to where they belong.
+
+    Where a report was before, its pictures that this one does not have go away.
+    """
     mark = uuid.uuid4().hex
     begun = {name: folder / f".{name}.{mark}" for name in contents}
+    had_report = (folder / _DOCUMENT).exists()
     try:
         for name, path in begun.items():
             path.write_bytes(contents[name])
         for name, path in begun.items():
             os.replace(path, folder / name)
+        if had_report:
+            for name in set(REPORT_FILES).difference(contents):
+                (folder / name).unlink(missing_ok=True)
     finally:
         for path in begun.values():
             with contextlib.suppress(OSError):
