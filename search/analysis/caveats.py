@@ -10,6 +10,7 @@ from archloss.search.analysis.trials import Kind, Trials
 
 _MANY = 0.05
 """From this share of trials that diverged on, it counts how likely a design is to."""
+_EXTREME = 100.0
 
 if TYPE_CHECKING:
     from archloss.search.analysis.answer import LevelAnswer
@@ -97,6 +98,12 @@ def _find_weaknesses(trials: Trials, surface: "Surface") -> list[str]:
             "smoothly: close to where networks begin to, errors and what is best are less sure "
             "than their intervals say."
         )
+    if extreme := _count_extreme(trials, surface):
+        caveats.append(
+            f"{extreme} of the trials reached values that are far from all others, and make "
+            "intervals wide everywhere. If they stand for networks that diverged, let them count "
+            "as such."
+        )
     if surface.strata.tied:
         caveats.append(
             "In a part of the search more than half of the trials reached exactly the same, as "
@@ -105,6 +112,13 @@ def _find_weaknesses(trials: Trials, surface: "Surface") -> list[str]:
             "intervals are as wide as elsewhere."
         )
     return caveats
+
+
+def _count_extreme(trials: Trials, surface: "Surface") -> int:
+    """Return how many trials lie off the median by many times the spread of the middle half."""
+    values = surface.scale.apply(trials.values[trials.find(Kind.COMPLETED)])
+    low, middle, high = np.quantile(values, [0.25, 0.5, 0.75])
+    return int((np.abs(values - middle) > _EXTREME * (high - low)).sum()) if high > low else 0
 
 
 def _find_guesses(

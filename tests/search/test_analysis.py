@@ -655,6 +655,15 @@ def test_many_that_diverged_are_a_caveat():
         assert len(said) == (1 if share > 0.05 else 0)
 
 
+def test_values_that_are_far_from_all_others_are_a_caveat():
+    trials = make_trials(200)
+    huge = np.where(np.arange(200) < 2, [1e12], trials.values)
+    for values, said in ((trials.values, 0), (huge, 1)):
+        found = answer(dataclasses.replace(trials, values=values), bound=0.005)
+        caveats = [one for one in found.caveats if one.startswith("2 of the trials reached")]
+        assert len(caveats) == said
+
+
 def test_ties_are_no_certainty():
     trials = make_trials(400)
     tied = trials.points[:, 0] > 0.7  # all deep networks do as badly as guessing
