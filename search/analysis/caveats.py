@@ -80,6 +80,11 @@ def _find_weaknesses(trials: Trials, surface: "Surface") -> list[str]:
             f"The designs were chosen by the sampler {trials.sampler!r}, which looks where errors "
             "are low: far from there, and at contexts that it left early, intervals are wide."
         )
+    if told := trials.count(Kind.PRUNED) - surface.dropped:
+        caveats.append(
+            f"{told} trials were pruned, and tell of the end only what follows from what they had "
+            f"reached. To learn more of each {get_question(trials)[0].name}, prune late or nothing."
+        )
     if surface.dropped and trials.rungs:
         caveats.append(
             f"{surface.dropped} pruned trials were left out: too few others went on from where "

@@ -5,6 +5,7 @@ import dataclasses
 import numpy as np
 import pytest
 
+from archloss.search.analysis.answer import answer
 from archloss.search.analysis.axes import Category, Numeric
 from archloss.search.analysis.basis import Roles
 from archloss.search.analysis.coverage import count_fewest
@@ -115,6 +116,14 @@ def test_draws_go_on_from_those_of_fewer_trials():
     assert len(first.states) == len(again.states) == 3
     at = trials.points[:50]
     assert again.predict(at) == pytest.approx(first.predict(at), abs=0.03)
+
+
+def test_what_was_pruned_is_a_caveat():
+    _, trials = make_halved(rungs=1)
+    caveats = answer(trials, bound=0.005).caveats
+    assert (
+        sum(one.startswith("300 trials were pruned, and tell of the end") for one in caveats) == 1
+    )
 
 
 def test_a_rung_beyond_which_next_to_none_was_seen_says_nothing():
