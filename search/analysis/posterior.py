@@ -18,6 +18,7 @@ Drawn given the weights the smoothness would stay where it began.
 N trial, P function, G term, D axis, S stratum, T draw, C covariate.
 """
 
+from collections.abc import Collection
 from dataclasses import dataclass
 
 import numpy as np
@@ -136,12 +137,14 @@ def draw_posterior(
     draws: int,
     burn_in: int,
     state: State | None = None,
+    likely: Collection[int] = (),
 ) -> Posterior:
     """Return draws of the surface, COPIES from each sweep after the first `burn_in`.
 
-    The chain goes on from `state`, if there is one.
+    The chain goes on from `state`, if there is one. `likely` terms, by index, are expected to be as
+    large as those of one axis are, whatever theirs.
     """
-    chain = _Chain(data, basis, random, state)
+    chain = _Chain(data, basis, random, state, likely)
     for _ in range(burn_in):
         chain.sweep()
     kept = [chain.sweep() for _ in range(-(-draws // COPIES))]
@@ -165,7 +168,12 @@ class _Chain:
     """
 
     def __init__(
-        self, data: Data, basis: Basis, random: np.random.Generator, state: State | None
+        self,
+        data: Data,
+        basis: Basis,
+        random: np.random.Generator,
+        state: State | None,
+        likely: Collection[int] = (),
     ) -> None:
         self.centre = float(data.target.mean())
         self.unit = float(data.target.std()) or 1.0
@@ -179,7 +187,9 @@ class _Chain:
         self.head = head = len(self._given)
         terms = np.concatenate([np.arange(head), head + basis.groups])
         self._members = np.eye(head + len(self._sizes))[terms]  # [H + P, H + G]
-        self._orders = np.array([len(term.axes) for term in basis.terms])
+        self._orders = np.array(
+            [1 if group in likely else len(term.axes) for group, term in enumerate(basis.terms)]
+        )
         self._set_moments(data)
         scales = np.array([_SCALES[order] for order in self._orders.tolist()])
         start = state or State(

@@ -9,6 +9,10 @@ surface of an earlier stage is a covariate of the next: those that went on were 
 like them, and given what stopped the others, the rest is missing at random (Rubin 1976, Biometrika
 63(3)). A pruned trial says no more of the end than that, and where none went on, little is known.
 
+What context and choice do together to the rest of the way is expected to be as much as what either
+does alone: both change how quickly networks learn, and taken for next to nothing, as in a surface
+of its own, the end would be said to depend on them as the beginning does.
+
 N trial, P function, T draw, S stratum.
 """
 
@@ -19,7 +23,7 @@ import numpy as np
 import numpy.typing as npt
 
 from archloss.search.analysis.axes import Array
-from archloss.search.analysis.basis import Basis
+from archloss.search.analysis.basis import Basis, Roles
 from archloss.search.analysis.posterior import Data, Posterior, State, draw_posterior
 from archloss.search.analysis.targets import Scale, Strata
 from archloss.search.analysis.trials import Kind, Trials
@@ -121,6 +125,7 @@ def list_stages(trials: Trials, strata: Strata, scale: Scale) -> list[Stage]:
 def draw_stages(
     stages: Sequence[Stage],
     basis: Basis,
+    roles: Roles,
     *,
     scale: Scale,
     strata: int,
@@ -136,6 +141,12 @@ def draw_stages(
     """
     features = [basis.evaluate(stage.points) for stage in stages]
     chains, settling = list(states), list(burn_ins)
+    asked = {roles.context, roles.choice}
+    together = [
+        group
+        for group, term in enumerate(basis.terms)
+        if asked <= set(term.axes) <= asked | {roles.by}
+    ]
 
     def draw(place: int, earlier: Sequence[_Earlier], count: int) -> tuple[Data, Posterior]:
         data = _look_back(stages[place].make_data(features[place]), stages[place], earlier)
@@ -146,6 +157,7 @@ def draw_stages(
             draws=count,
             burn_in=settling[place],
             state=chains[place],
+            likely=together if earlier else (),
         )
         chains[place], settling[place] = posterior.state, _SETTLE
         return data, posterior

@@ -118,6 +118,7 @@ def fit_surface(
     drawn = draw_stages(
         stages,
         basis,
+        trials.roles,
         scale=scale,
         strata=strata.count(trials.axes),
         random=random,

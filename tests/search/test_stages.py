@@ -28,17 +28,19 @@ def get_error(points):
     return 0.06 + 0.05 * depth**2 + 0.15 * (rate - 0.7 + 0.4 * depth) ** 2 + 0.08 * (mix - 0.5) ** 2
 
 
-def make_halved(count=600, *, seed=0, rungs=2):
+def make_halved(count=600, *, seed=0, rungs=2, together=0.1):
     """Make trials of which at most half go on from each rung, deep ones and slow ones less often.
 
     What is reached at a rung says little of the end but by the design, and the noise of both is the
-    same in part. Return what all would have reached, too.
+    same in part; how slowly it comes about depends on depth and mix `together`. Return what all
+    would have reached, too.
     """
     random = np.random.default_rng(seed)
     points = random.uniform(size=(count, len(AXES)))
     points[:, 1] = random.integers(0, 2, count)
     noise = NOISE * random.standard_normal(count)
-    slow = 0.1 * (points[:, 0] - points[:, 3] + (points[:, 0] - 0.5) * (points[:, 2] - 0.5))
+    slow = 0.1 * (points[:, 0] - points[:, 3])
+    slow += together * (points[:, 0] - 0.5) * (points[:, 2] - 0.5)
     final = get_error(points) + noise
     early = np.full((count, rungs), np.nan)
     going = np.ones(count, dtype=bool)
@@ -124,6 +126,15 @@ def test_what_was_pruned_is_a_caveat():
     assert (
         sum(one.startswith("300 trials were pruned, and tell of the end") for one in caveats) == 1
     )
+
+
+@pytest.mark.parametrize("together", [-0.6, 0.6])
+def test_what_moves_with_depth_is_the_end_and_not_how_soon_it_comes(together):
+    _, trials = make_halved(800, together=together, rungs=1)
+    for level in answer(trials, bound=0.005).levels:
+        assert level.change.difference.low <= 0 <= level.change.difference.high
+        inside = [best.choice.low <= 0.5 <= best.choice.high for best in level.bests]
+        assert np.mean(inside) > 0.8
 
 
 def test_a_rung_beyond_which_next_to_none_was_seen_says_nothing():
