@@ -46,14 +46,15 @@ def make_trials(spec: Spec, records: "Sequence[TrialRecord]", question: Question
     and tell that. At its `otherwise` alone, which may lie outside of its range, they would leave
     open what is elsewhere.
     """
+    dimensions = spec.dimensions()
     searched = {
-        name: dimension for name, dimension in spec.dimensions().items() if not is_fixed(dimension)
+        name: dimension for name, dimension in dimensions.items() if not is_fixed(dimension)
     }
     axes = tuple(make_axis(name, dimension) for name, dimension in searched.items())
     roles = find_roles(axes, question)
     finished = [(trial, _KINDS.get(find_ending(trial))) for trial in records]
     used = [(trial, kind) for trial, kind in finished if kind is not None]
-    asked = [to_asked(spec.dimensions(), trial.params) for trial, _ in used]
+    asked = [to_asked(dimensions, trial.params) for trial, _ in used]
     rungs = spec.search.list_rungs(spec.recipe.epochs)[:-1] if spec.search.pruner != "none" else ()
     kinds = np.array([kind.value for _, kind in used], dtype=np.int64)
     values = np.array([np.nan if trial.value is None else trial.value for trial, _ in used])

@@ -10,10 +10,9 @@ from archloss.search.analysis.columns import MOST_SIZE, Columns
 from archloss.search.analysis.coverage import AnalysisError
 from archloss.search.analysis.table_names import says_more
 from archloss.search.analysis.table_words import name_row
+from archloss.search.analysis.targets import SMALLEST
 from archloss.search.analysis.trials import Kind
 
-_LEAST = 1e-9
-"""Smaller objectives have one logarithm in the fit."""
 _FEW = 0.05
 _PERCENT = re.compile(r"\s*([\d.]+)\s*%\s*")
 _COMMA = re.compile(r"\d+,\d+")
@@ -46,12 +45,12 @@ def read_errors(table: pd.DataFrame, columns: Columns, name: str) -> np.ndarray:
 
 def check_sizes(errors: np.ndarray, rows: pd.Index, columns: Columns, name: str) -> None:
     """Raise AnalysisError where objectives `[N]` are too large or too small to compute with."""
-    large, small = np.abs(errors) > MOST_SIZE, (errors > 0) & (errors < _LEAST)
+    large, small = np.abs(errors) > MOST_SIZE, (errors > 0) & (errors < SMALLEST)
     if large.any():
         which, rule = large, f"no larger than {MOST_SIZE:g}"
         way_out = "leave the cell empty if it stands for a trial that diverged, or write the column"
     elif columns.whole is None and small.sum() > _FEW * len(errors) and (errors >= 0).all():
-        which, rule, way_out = small, f"no smaller than {_LEAST:g}", "write the column"
+        which, rule, way_out = small, f"no smaller than {SMALLEST:g}", "write the column"
     else:
         return
     row = int(np.flatnonzero(which)[0])

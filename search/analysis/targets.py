@@ -19,7 +19,8 @@ _FEWEST_IN_STRATUM = 8
 _MOST_TIED = 0.5
 """A part of which more reached exactly the same, as what learns nothing may, has no noise to show:
 sure of it, the surface would bend elsewhere to meet it. All trials then share one noise."""
-_SMALLEST = 1e-9
+SMALLEST = 1e-9
+"""Smaller objectives have one logarithm in the fit."""
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -32,7 +33,7 @@ class Scale:
         """Return objectives on the scale of the fit."""
         if self.offset is None:
             return values
-        return np.asarray(np.log(np.maximum(values + self.offset, _SMALLEST)))
+        return np.asarray(np.log(np.maximum(values + self.offset, SMALLEST)))
 
     def expect(self, values: Array, smearing: Array) -> Array:
         """Return the mean objective where the fit is `values`, with this factor from measure()."""
