@@ -96,7 +96,24 @@ def serve(server: Any) -> None:
         while thread.is_alive():
             thread.join(_LOOK_EVERY_S)
     finally:
+        _stop(server)
+        thread.join(_LOOK_EVERY_S)
+
+
+def _stop(server: Any) -> None:
+    """End what answers first, then close all, in the server's own thread.
+
+    Who has answered wakes that thread by a pipe, and it waits at sockets: to close one under them
+    is an error there.
+    """
+
+    def close() -> None:
+        for channel in list(server.active_channels.values()):
+            channel.handle_close()
         server.close()
+
+    server.task_dispatcher.shutdown(timeout=_LOOK_EVERY_S)
+    server.trigger.pull_trigger(close)
 
 
 def _bind(port: int) -> socket.socket:

@@ -10,6 +10,7 @@ import sys
 import urllib.error
 import urllib.request
 import webbrowser
+from types import SimpleNamespace
 
 import pytest
 from typer.testing import CliRunner
@@ -91,25 +92,13 @@ def test_it_shows_a_study_until_ctrl_c(stored):
 
 def test_without_a_study_it_shows_all_of_them_where_a_port_is_free(stored, monkeypatch):
     asked = []
-
-    class Server:
-        effective_port = 4711
-
-        def run(self):
-            asked.append("run")
-
-        def close(self):
-            asked.append("close")
-
-    def open_server(_application, port):
-        asked.append(port)
-        return Server()
-
-    monkeypatch.setattr(serving, "open_server", open_server)
+    server = SimpleNamespace(effective_port=4711)
+    monkeypatch.setattr(serving, "open_server", lambda _, port: asked.append(port) or server)
+    monkeypatch.setattr(serving, "serve", asked.append)
     result = run("--folder", stored.folder)
     assert result.exit_code == 0, result.stderr
     assert result.stdout == "http://127.0.0.1:4711/dashboard\n"
-    assert asked == [None, "run", "close"]
+    assert asked == [None, server]
     assert "/note" not in result.stderr
 
 
@@ -153,16 +142,10 @@ def test_a_note_that_cannot_be_written_does_not_keep_the_page_away(stored, monke
     def fail(*_):
         raise StorageError("the disk is full")
 
-    class Server:
-        effective_port = 4711
-
-        def run(self):
-            """End at once."""
-
-        close = run
-
     monkeypatch.setattr(publishing, "publish", fail)
-    monkeypatch.setattr(serving, "open_server", lambda *_: Server())
+    server = SimpleNamespace(effective_port=4711)
+    monkeypatch.setattr(serving, "open_server", lambda *_: server)
+    monkeypatch.setattr(serving, "serve", lambda _: None)
     result = run("study", "--folder", stored.folder)
     assert result.exit_code == 0
     assert "could not be brought up to date: the disk is full" in result.stderr

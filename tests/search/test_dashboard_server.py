@@ -3,13 +3,17 @@
 import gzip
 import io
 import json
+import os
+import signal
 import threading
+import time
+import urllib.request
 from concurrent.futures import ThreadPoolExecutor
 from wsgiref.util import setup_testing_defaults
 
 import pytest
 
-from archloss.search.dashboard import answers
+from archloss.search.dashboard import answers, serving
 from archloss.search.dashboard.answers import Answers
 from archloss.search.dashboard.guard import Guard
 
@@ -213,3 +217,38 @@ def test_what_went_wrong_is_not_kept(monkeypatch):
         clock.now += 20
         assert ask(application, ACCEPT_ENCODING="gzip")[0] == 500
     assert len(asked) == 4
+
+
+def test_ctrl_c_waits_for_who_has_answered_but_not_yet_said_so(monkeypatch, caplog):
+    def answer(_environ, start_response):
+        start_response("200 OK", [("Content-Length", "4")])
+        return [b"page"]
+
+    others = set(threading.enumerate())
+    server = serving.open_server(answer, None)
+    wake = server.pull_trigger
+
+    def wake_late():
+        time.sleep(0.3)
+        wake()
+
+    def interrupt():
+        with urllib.request.urlopen(url, timeout=30) as response:
+            assert response.read() == b"page"
+        os.kill(os.getpid(), signal.SIGINT)
+
+    monkeypatch.setattr(server, "pull_trigger", wake_late)
+    monkeypatch.setattr(serving, "_LOOK_EVERY_S", 10)
+    url = f"http://127.0.0.1:{server.effective_port}/"
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    client = threading.Thread(target=interrupt)
+    client.start()
+    try:
+        with pytest.raises(KeyboardInterrupt):
+            serving.serve(server)
+    finally:
+        signal.signal(signal.SIGINT, before)
+    for thread in set(threading.enumerate()) - others:
+        thread.join(timeout=10)
+        assert not thread.is_alive()
+    assert [record.message for record in caplog.records] == []
