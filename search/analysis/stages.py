@@ -100,15 +100,6 @@ def list_stages(trials: Trials, strata: Strata, scale: Scale) -> list[Stage]:
     reached = np.isfinite(trials.early)
     last = np.where(reached, np.arange(len(trials.rungs)), -1).max(axis=1, initial=-1)
 
-    def make(which: npt.NDArray[np.bool_], values: Array) -> Stage:
-        points = trials.points[which]
-        return Stage(
-            trials=np.flatnonzero(which),
-            points=points,
-            strata=strata.number(points),
-            targets=scale.apply(values[which]),
-        )
-
     rungs = [
         rung
         for rung in range(len(trials.rungs))
@@ -117,9 +108,17 @@ def list_stages(trials: Trials, strata: Strata, scale: Scale) -> list[Stage]:
     ]
     known = completed | pruned
     return [
-        *(make(known & reached[:, rung], trials.early[:, rung]) for rung in rungs),
-        make(completed, trials.values),
+        *(
+            _make_stage(trials, known & reached[:, rung], trials.early[:, rung], strata, scale)
+            for rung in rungs
+        ),
+        make_final_stage(trials, strata, scale),
     ]
+
+
+def make_final_stage(trials: Trials, strata: Strata, scale: Scale) -> Stage:
+    """Return the stage of final values."""
+    return _make_stage(trials, trials.find(Kind.COMPLETED), trials.values, strata, scale)
 
 
 def draw_stages(
@@ -171,6 +170,18 @@ def draw_stages(
         last = draw(len(stages) - 1, earlier, -(-draws // passes))
         parts.append(_finish(stages[-1], *last, earlier, scale, strata))
     return _pool(parts, draws, tuple(state for state in chains if state))
+
+
+def _make_stage(
+    trials: Trials, which: npt.NDArray[np.bool_], values: Array, strata: Strata, scale: Scale
+) -> Stage:
+    points = trials.points[which]
+    return Stage(
+        trials=np.flatnonzero(which),
+        points=points,
+        strata=strata.number(points),
+        targets=scale.apply(values[which]),
+    )
 
 
 def _look_back(data: Data, stage: Stage, earlier: Sequence[_Earlier]) -> Data:

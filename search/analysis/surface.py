@@ -16,7 +16,7 @@ from archloss.search.analysis.axes import Array, Numeric
 from archloss.search.analysis.basis import Basis, Roles, list_details, make_basis
 from archloss.search.analysis.divergence import Divergence, fit_divergence
 from archloss.search.analysis.posterior import Posterior, State
-from archloss.search.analysis.stages import Stage, draw_stages, list_stages
+from archloss.search.analysis.stages import Stage, draw_stages, list_stages, make_final_stage
 from archloss.search.analysis.targets import Scale, Strata, divide
 from archloss.search.analysis.threads import on_one_thread
 from archloss.search.analysis.trials import Kind, Trials
@@ -184,7 +184,7 @@ def _choose_scale(
     logarithm = Scale(offset=0.0 if values.min() > 0 else float(positive.min()) / 2)
     simple = basis.coarsen(alone=3, together=2)
     seed = int(random.integers(2**32))
-    finals = [list_stages(trials, strata, scale)[-1] for scale in (plain, logarithm)]
+    finals = [make_final_stage(trials, strata, scale) for scale in (plain, logarithm)]
     plain_score, logarithm_score = (
         score(final.make_data(simple.evaluate(final.points)), simple, seed=seed)[0]
         for final in finals

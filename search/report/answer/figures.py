@@ -15,6 +15,7 @@ from matplotlib.figure import Figure
 
 from archloss.search.analysis.axes import Numeric
 from archloss.search.report.answer.findings import Findings
+from archloss.search.report.answer.margins import wrap_upright
 from archloss.search.report.answer.sentences import name_level
 from archloss.search.report.answer.ticks import encode, list_ticks
 
@@ -95,7 +96,7 @@ def draw_best(findings: Findings, *, width: float, height: float) -> Figure:
             _draw_level(axis, findings, index)
         scale_context(axis, findings, room=0.03 + DODGE * max(count - 2, 0) / 2)
         scale_choice(axis, findings, room=0.03)
-        axis.set_ylabel(f"best {label_axis(findings.choice_axis)}")
+        axis.set_ylabel(wrap_upright(f"best {label_axis(findings.choice_axis)}", height))
         axis.spines[["top", "right"]].set_visible(False)
         figure.legend(loc="outside upper left", ncols=_LEGEND_COLUMNS, frameon=False)
         return figure

@@ -13,6 +13,7 @@ from matplotlib.ticker import FixedLocator, FuncFormatter, LogLocator, NullForma
 from archloss.search.analysis.evidence import Front, SizedTrial
 from archloss.search.report.answer.figures import GRID, HUES, MUTED, PAPER, use_style
 from archloss.search.report.answer.findings import Findings
+from archloss.search.report.answer.margins import wrap_upright
 from archloss.search.report.answer.measure import Measure
 from archloss.search.report.scales import find_colour_range
 
@@ -66,7 +67,7 @@ def draw_front(
         panels = figure.subplots(1, len(costs), sharey=True, squeeze=False)[0]
         for panel, cost in zip(panels, costs, strict=True):
             _draw_panel(panel, front, cost)
-        panels[0].set_ylabel(findings.measure.label)
+        panels[0].set_ylabel(wrap_upright(findings.measure.label, height))
         _scale_values(panels[0], findings.measure, front)
         handles, labels = panels[0].get_legend_handles_labels()
         figure.legend(handles, labels, loc="outside upper left", ncols=2, frameon=False)

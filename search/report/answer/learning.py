@@ -8,6 +8,7 @@ from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullFormat
 from archloss.search.analysis.bands import LearningCurves
 from archloss.search.report.answer.figures import GRID, INK, choose_look, use_style
 from archloss.search.report.answer.findings import Findings
+from archloss.search.report.answer.margins import wrap_upright
 from archloss.search.report.answer.sentences import name_level
 
 _SPREAD_FOR_LOG = 4.0
@@ -56,7 +57,7 @@ def draw_curves(
         )
         axis.xaxis.set_major_locator(MaxNLocator(6, integer=True))
         axis.set_xlabel("epoch")
-        axis.set_ylabel(measure.label)
+        axis.set_ylabel(wrap_upright(measure.label, height))
         figure.legend(loc="outside upper left", ncols=2, frameon=False)
         return figure
 

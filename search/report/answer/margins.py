@@ -14,6 +14,8 @@ _LETTERS = 12
 """So many letters take about an inch."""
 _MOST_LINES = 3
 _WORD = re.compile(r".+?(?:[\s_/.-]+|$)")
+_PANEL = 0.7
+"""The share of a picture's height that its panel has, next to a legend and a name along x."""
 _EDGE, _BETWEEN, _TOP = 0.08, 0.15, 0.1
 """Inches at the edges of the figure, between what stands in two panels, and above each."""
 
@@ -46,6 +48,11 @@ def wrap_name(name: str, inches: float) -> str:
     if len(lines) > _MOST_LINES:
         lines = [*lines[: _MOST_LINES - 1], f"{lines[_MOST_LINES - 1][: letters - 1].rstrip()}…"]
     return "\n".join(line.strip() for line in lines)
+
+
+def wrap_upright(name: str, inches: float) -> str:
+    """Return what stands along y of a picture that is so high with all that is above and below."""
+    return wrap_name(name, _PANEL * inches)
 
 
 def fit_margins(

@@ -86,8 +86,7 @@ def describe_more(more_trials: float) -> str:
     """
     if math.isinf(more_trials):
         return "even many times as many trials may not tell"
-    step = max(10.0, 10.0 ** (math.floor(math.log10(max(more_trials, 1.0))) - 1))
-    return f"about {math.ceil(more_trials / step) * step:,.0f} more trials should tell"
+    return f"about {round_up(10 * math.ceil(more_trials / 10)):,} more trials should tell"
 
 
 def round_up(count: int) -> int:

@@ -25,6 +25,7 @@ from archloss.search.report.answer.figures import (
     use_style,
 )
 from archloss.search.report.answer.findings import Findings
+from archloss.search.report.answer.margins import wrap_upright
 from archloss.search.report.answer.sentences import name_level
 from archloss.search.report.answer.ticks import encode
 
@@ -71,7 +72,7 @@ def draw_surface(
             axis.set_title(textwrap.fill(name, int(_LETTERS * width)))
         scale_choice(panels[0], findings, room=_find_room(findings, findings.choice_axis))
         for axis in panels[::columns]:
-            axis.set_ylabel(label_axis(findings.choice_axis))
+            axis.set_ylabel(wrap_upright(label_axis(findings.choice_axis), height))
         bar = figure.colorbar(
             filled, ax=list(panels), pad=0.02, aspect=_BAR_ASPECT * rows, extend=colours.extend
         )
