@@ -23,7 +23,7 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")  # a process per core, and no more
 import numpy as np
 from calibration import BOUND, covers, read_results
 from digits_surface import RELATIVE_NOISE, DigitsSurface
-from surfaces import AXES, DEPTH, TRUTHS, Truth
+from surfaces import AXES, DEPTH, TIES, TRUTHS, Truth
 
 from archloss.search.analysis.confirmation import confirm
 from archloss.search.analysis.experiment import Experiment
@@ -33,6 +33,7 @@ from archloss.search.analysis.verdict import Verdict
 CONTEXTS, CHOICES = 6, 7
 SPLIT_NOISE, CONTEXT_NOISE = 0.01, 0.005
 """Deviations of what a replicate does to all its cells, and to those of one depth of one kind."""
+SURFACES: dict[str, Truth | DigitsSurface] = TRUTHS | TIES
 Cell = tuple[str, int, int]
 
 
@@ -70,7 +71,7 @@ def find_noise(truth: Truth | DigitsSurface, profile: np.ndarray) -> np.ndarray:
 def check(cell: Cell) -> dict[str, Any]:
     """Return what one repetition got right."""
     name, replicates, seed = cell
-    truth = TRUTHS[name]
+    truth = SURFACES[name]
     experiment = make_experiment(truth, replicates, seed)
     started = time.perf_counter()
     found = confirm(experiment, seed=seed)
@@ -149,7 +150,7 @@ def show(options: argparse.Namespace) -> None:
     headings += ["best covered", "change covered", "test", "interaction", "none", "false"]
     headings += ["found at a level", "promised", "seconds"]
     print(f"| {' | '.join(headings)} |\n|{'---|' * len(headings)}")
-    order = list(TRUTHS)
+    order = list(SURFACES)
     for cell, results in sorted(cells.items(), key=lambda item: (order.index(item[0][0]), item[0])):
         print(f"| {' | '.join([*map(str, cell), *describe(results)])} |")
 
@@ -191,7 +192,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n")[0])
     commands = parser.add_subparsers(required=True)
     runs = commands.add_parser("run", help="add repetitions to a file")
-    runs.add_argument("--surfaces", nargs="+", default=list(TRUTHS), choices=list(TRUTHS))
+    runs.add_argument("--surfaces", nargs="+", default=list(SURFACES), choices=list(SURFACES))
     runs.add_argument("--replicates", type=int, nargs="+", default=[8, 20])
     runs.add_argument("--repetitions", type=int, default=200)
     runs.add_argument("--jobs", type=int, default=2)

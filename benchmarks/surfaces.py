@@ -76,6 +76,12 @@ def _cliff(depth: "Array", _residual: "Array", mix: "Array") -> "Array":
     return _bowl(mix, 0.6) + 0.3 / (1 + np.exp(-20 * (depth - 0.5 - 2 * mix)))
 
 
+def _ties(depth: "Array", _residual: "Array", mix: "Array") -> "Array":
+    end = np.abs(2 * mix - 1) ** 30
+    worse = np.where((mix < 0.5) == (depth < 0.5), 0.0, 0.043)
+    return end * worse + (1 - end) * (0.02 + 0.006 * np.abs(mix - 0.5))
+
+
 @dataclass(frozen=True, kw_only=True)
 class Truth:
     """A surface: its `valley` along the mix, the noise, and whether a tenth of trials diverge.
@@ -161,6 +167,10 @@ HALVED: dict[str, Truth] = {
     for name, size in (("none", 0.0), ("shift", 0.6), ("edge to edge", 1.0))
 }
 """What pruned trials say: the early errors also depend on depth and mix together, as speed does."""
+
+TIES: dict[str, Truth] = {"near ties": Truth(valley=_ties)}
+"""For confirmation.py alone: each end of the mix is by far the best for half of the depths, and all
+mixes are nearly as good for all of them."""
 
 CONTRASTS: dict[str, Truth] = {
     "steep edge to edge": Truth(valley=_steep_shift()),

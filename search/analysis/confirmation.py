@@ -2,11 +2,12 @@
 
 What its cells are expected to reach is drawn by `draw_cells`; the best choice is one of those that
 were tried. What one choice for all contexts costs is estimated twice. From choices that are made on
-all replicates but one, and valued on that one ("cross-validatory choice", Stone 1974): their mean
-has no bias from the choosing, and is rather below the cost, as choosing errs. As all are made on
-nearly the same replicates, it varies more than a mean of independent values (Nadeau and Bengio
-2003, Machine Learning 52(3), equation 14). And from the draws, safely high. The interval reaches
-from the lower end of the one to the upper end of either.
+all replicates but one, and valued on that one ("cross-validatory choice", Stone 1974). A wrong one
+for a context makes that too low, and a wrong one for all contexts too high; chosen on all
+replicates, that one is too good, and the cost too low. It is the mean of both, whose errors are
+opposite. As all choices are made on nearly the same replicates, values vary more than independent
+ones (Nadeau and Bengio 2003, Machine Learning 52(3), equation 14). And from the draws, safely high.
+The interval reaches from the lower end of the one to the upper end of either.
 
 L level, D context, M choice, R replicate, T draw.
 """
@@ -43,6 +44,8 @@ from archloss.search.analysis.verdict import (
 
 _DRAWS, _BURN_IN = 1000, 300
 _QUICK_DRAWS, _QUICK_BURN_IN = 100, 50
+_LARGEST_PART = 50_000
+"""So many values are drawn from at once; more do not fit where a core has them at hand."""
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -177,17 +180,39 @@ def _list_trials(experiment: Experiment, grid: _Grid) -> Trials:
 
 
 def _value_policies(values: Array, random: np.random.Generator) -> Array:
-    """Return what one choice costs in each replicate `[L, R]`, as chosen on all the others."""
-    levels, contexts, _, replicates = values.shape
-    paid = np.empty((levels, replicates))
-    for left_out in range(replicates):
-        others = np.delete(values, left_out, axis=3)
-        draws = draw_cells(others, random=random, draws=_QUICK_DRAWS, burn_in=_QUICK_BURN_IN)
-        for level, curve in enumerate(draws.mean(axis=0)):
-            here = values[level, :, :, left_out]
-            own = here[np.arange(contexts), curve.argmin(axis=1)]
-            paid[level, left_out] = (here[:, curve.mean(axis=0).argmin()] - own).mean()
-    return paid
+    """Return what one choice costs in each replicate `[L, R]`, next to those made on the others.
+
+    It is the mean of two: that which these choose too, and that which all replicates choose.
+    """
+    curves = _draw_without(values, random)  # [R, L, D, M]
+    here = np.moveaxis(values, 3, 0)
+    own = np.take_along_axis(here, curves.argmin(axis=3, keepdims=True), axis=3)
+    paid = (here - own).mean(axis=2)  # [R, L, M]
+    by_others = curves.mean(axis=2).argmin(axis=2)  # [R, L]
+    by_all = np.broadcast_to(paid.mean(axis=0).argmin(axis=1), by_others.shape)
+    both = np.stack([by_others, by_all], axis=2)
+    return np.asarray(np.take_along_axis(paid, both, axis=2).mean(axis=2).T)
+
+
+def _draw_without(values: Array, random: np.random.Generator) -> Array:
+    """Return what cells are expected to reach by all replicates but one `[R, L, D, M]`.
+
+    Many are drawn at once, as levels of one chain, which share nothing.
+    """
+    replicates = values.shape[3]
+    parts = []
+    for left_out in np.array_split(
+        np.arange(replicates), min(-(-values.size * replicates // _LARGEST_PART), replicates)
+    ):
+        others = np.stack([np.delete(values, one, axis=3) for one in left_out])
+        draws = draw_cells(
+            others.reshape(-1, *others.shape[2:]),
+            random=random,
+            draws=_QUICK_DRAWS,
+            burn_in=_QUICK_BURN_IN,
+        )
+        parts.append(draws.mean(axis=0).reshape(others.shape[:-1]))
+    return np.concatenate(parts)
 
 
 def _join(posterior: Cost, paid: Array) -> Cost:

@@ -20,7 +20,8 @@ class Experiment:
     split, with the same initial draws and order of the data. A training that `diverged`
     `[L, D, M, R]` has the value that guessing reaches on its replicate's split. `levels` are
     (None,) without `by`.
-    `bound` is the smallest cost that matters, in the objective's own units.
+    `bound` is the smallest cost that matters, in the objective's own units. Of choices that are
+    `logarithmic` equal ratios count as equally far.
     """
 
     context: str
@@ -32,6 +33,7 @@ class Experiment:
     bound: float
     values: Array
     diverged: npt.NDArray[np.bool_]
+    logarithmic: bool = False
 
     @property
     def means(self) -> Array:

@@ -44,7 +44,8 @@ def make_trials(spec: Spec, records: "Sequence[TrialRecord]", question: Question
 
     Their points are what was asked for: where a dimension does not matter, trials are all over it,
     and tell that. At its `otherwise` alone, which may lie outside of its range, they would leave
-    open what is elsewhere.
+    open what is elsewhere. Where only some replicates of a trial diverged it went to the
+    end: its value is the mean of all, in which those count with what guessing reaches.
     """
     dimensions = spec.dimensions()
     searched = {
@@ -59,6 +60,8 @@ def make_trials(spec: Spec, records: "Sequence[TrialRecord]", question: Question
     kinds = np.array([kind.value for _, kind in used], dtype=np.int64)
     values = np.array([np.nan if trial.value is None else trial.value for trial, _ in used])
     diverged = values[kinds == Kind.DIVERGED.value]
+    if spec.recipe.replicates > 1 and len(diverged):
+        kinds[(kinds == Kind.DIVERGED.value) & (values < diverged.max())] = Kind.COMPLETED.value
     return Trials(
         axes=axes,
         roles=roles,

@@ -9,7 +9,12 @@ import numpy as np
 from archloss.search.analysis import FEWEST_REPLICATES
 from archloss.search.analysis.answer import profile_surface
 from archloss.search.analysis.axes import Array, Axis, Category, Numeric
-from archloss.search.analysis.coverage import check_trials, leave_out_levels, spread_places
+from archloss.search.analysis.coverage import (
+    check_trials,
+    find_trained,
+    leave_out_levels,
+    spread_places,
+)
 from archloss.search.analysis.power import Replication, plan_replicates
 from archloss.search.analysis.profile import Profile
 from archloss.search.analysis.surface import Surface, fit_surface
@@ -102,18 +107,33 @@ def propose(
     return Proposal(
         context=context,
         choice=choice,
-        by=None if trials.roles.by is None else by,
+        by=by,
         contexts=tuple(sorted({float(design[context]) for design in tuned})),
         choices=tuple(sorted({float(design[choice]) for design in tuned})),
-        levels=tuple(level for level in levels if level is not None)
-        if trials.roles.by is not None
-        else (),
+        levels=tuple(level for level in levels if level is not None),
         designs=tuned,
         replication=plan_replicates(
             surface, profile, bound=bound, power=size.power, trainings=trainings
         ),
-        notes=notes,
+        notes=(*notes, *_find_untrained(trials, by, levels, contexts)),
     )
+
+
+def _find_untrained(
+    trials: Trials, by: str | None, levels: Sequence[Value | None], contexts: Array
+) -> list[str]:
+    """Say which levels the experiment trains where the search says nothing of them."""
+    notes, axis = [], _get_axis(trials, trials.roles.context)
+    for index, level in enumerate(levels):
+        missing = contexts[~find_trained(trials, index, contexts)]
+        if len(missing):
+            values = ", ".join(f"{value:g}" for value in axis.decode(missing))
+            notes.append(
+                f"{by} = {level} was not trained to the end at {axis.name} {values}, where the "
+                "report says nothing of it. The experiment trains it there too, and what one "
+                "choice costs is a mean over all that it trains."
+            )
+    return notes
 
 
 def settle(surface: Surface, points: Array, others: Sequence[int]) -> Array:
@@ -184,7 +204,7 @@ def _choose(trials: Trials, profile: Profile, count: int) -> Array:
     bests = profile.choices[profile.draws.argmin(axis=-1)].reshape(-1, 1)
     likely = np.clip(bests + np.linspace(-_BLUR, _BLUR, _BLUR_STEPS), low, high).ravel()
     mixture = np.concatenate([likely, np.linspace(low, high, len(likely))])
-    places = np.quantile(mixture, np.linspace(0, 1, count))
+    places = _spread_over(mixture, count)
     if axis.steps:
         steps = axis.encode(np.array(axis.steps))
         return np.unique(steps[np.abs(steps - places[:, None]).argmin(axis=1)])
@@ -193,6 +213,14 @@ def _choose(trials: Trials, profile: Profile, count: int) -> Array:
         if axis.whole or len(set(values)) == len(places):
             break
     return np.unique(np.clip(axis.encode(np.array(values)), low, high))
+
+
+def _spread_over(mixture: Array, count: int) -> Array:
+    """Return so many different quantiles of a mixture, evenly: several may lie at one place."""
+    quantiles = count
+    while len(places := np.unique(np.quantile(mixture, np.linspace(0, 1, quantiles)))) < count:
+        quantiles += 1
+    return places
 
 
 def _find_ends(trials: Trials, index: int) -> tuple[float, float]:

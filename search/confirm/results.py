@@ -10,6 +10,7 @@ from archloss.search.confirm import make_command
 from archloss.search.plan import list_planned
 from archloss.search.report.points import find_ending
 from archloss.search.spec import Spec
+from archloss.spaces.dimensions import Choice, Dimension
 from archloss.spaces.errors import ArchlossError
 
 if TYPE_CHECKING:
@@ -42,7 +43,12 @@ def read_experiment(spec: Spec, records: "Sequence[TrialRecord]") -> Experiment:
         bound=plan.bound,
         values=np.moveaxis(values.reshape(shape), 0, -1),
         diverged=np.moveaxis(diverged.reshape(shape), 0, -1),
+        logarithmic=_is_logarithmic(spec.dimensions()[plan.choice]),
     )
+
+
+def _is_logarithmic(dimension: Dimension) -> bool:
+    return not isinstance(dimension, Choice) and dimension.log
 
 
 def _list_trainings(spec: Spec, records: "Sequence[TrialRecord]") -> "list[TrialRecord]":

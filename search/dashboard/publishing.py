@@ -35,11 +35,12 @@ _FORMAT = 2
 def publish(database: "Database", record: "StudyRecord") -> str | None:
     """Bring a study's note and plots up to date, and return what a person should know of it.
 
-    Nothing is done where they are. A note that a person has edited is left as it is.
+    Nothing is done where they are. A note that a person has edited is left as it is, and one that
+    is empty is written anew.
     """
     attributes = database.read_attributes(record.study_id)
     stamp = _make_stamp(database, record)
-    if attributes.get(PUBLISHED, {}).get("of") == stamp:
+    if attributes.get(PUBLISHED, {}).get("of") == stamp and _read_note(attributes):
         return None
     try:
         findings = _find_answer(database, record)
@@ -60,6 +61,12 @@ def _find_answer(database: "Database", record: "StudyRecord") -> Findings:
     if spec.plan is not None:
         return make_findings(spec, read_experiment(spec, database.read_trials(record.study_id)))
     return ask(database, record, Asked(command=f"archloss report {shlex.quote(record.name)}"))
+
+
+def _read_note(attributes: Mapping[str, Any]) -> str:
+    from optuna_dashboard import get_note
+
+    return str(get_note(_make_study(attributes)))
 
 
 def compose(

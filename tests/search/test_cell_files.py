@@ -6,14 +6,16 @@ import numpy as np
 import pytest
 from answers import make_findings, make_level
 
+from archloss.search.analysis.axes import Numeric
 from archloss.search.analysis.confirmation import confirm
 from archloss.search.analysis.experiment import Experiment
-from archloss.search.analysis.verdict import Verdict
+from archloss.search.analysis.verdict import Change, Interval, Verdict
 from archloss.search.dashboard.plots import plot_surface
 from archloss.search.report.answer.caveats import list_caveats
 from archloss.search.report.answer.cells import make_cell_tables
 from archloss.search.report.answer.colours import choose_colours
 from archloss.search.report.answer.evidence import make_tables
+from archloss.search.report.answer.findings import format_place
 from archloss.search.report.answer.markdown import make_markdown
 from archloss.search.report.answer.page import make_page
 from archloss.search.report.answer.surfaces import draw_surface
@@ -59,6 +61,32 @@ def findings(experiment):
         p_values=confirmed.p_values,
         source=replace(known.source, kind="experiment", name="digits-confirm"),
     )
+
+
+def test_the_change_of_a_logarithmic_choice_is_how_many_times_it_is(findings):
+    def get_change(one):
+        return dict(make_tables(one)[0].facts)["Change of the best ce_weight, depth 1 to 32"]
+
+    assert "×" not in get_change(findings)
+    answer = findings.answer
+    change = Change(
+        difference=Interval(estimate=-0.09, low=-0.09, high=0.0),
+        ratio=Interval(estimate=0.1, low=0.1, high=1.0),
+    )
+    levels = tuple(replace(level, change=change) for level in answer.levels)
+    logarithmic = replace(
+        findings,
+        answer=replace(answer, levels=levels),
+        experiment=replace(findings.experiment, logarithmic=True),
+    )
+    assert get_change(logarithmic) == "× 0.1 (× 0.1 to × 1)"
+
+
+def test_close_choices_are_told_apart(findings):
+    axis = Numeric(name="ce_weight", low=0.0, high=1.0, steps=(0.0, 0.005, 0.015, 0.3, 1.0))
+    assert [format_place(axis, step) for step in axis.steps] == [
+        *("0.000", "0.005", "0.015", "0.300", "1.000")
+    ]
 
 
 def test_tables_have_a_row_for_each_context_and_a_column_for_each_choice(experiment, findings):

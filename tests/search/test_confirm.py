@@ -8,6 +8,7 @@ import re
 import shutil
 import subprocess
 import sys
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -25,6 +26,7 @@ from archloss.search.analysis.power import (
 from archloss.search.analysis.profile import Profile
 from archloss.search.analysis.study import Question, make_trials
 from archloss.search.analysis.surface import Scale, Strata, Surface
+from archloss.search.analysis.trials import Kind
 from archloss.search.cli import confirming
 from archloss.search.cli.app import app
 from archloss.search.cli.experiments import describe_plan
@@ -33,7 +35,7 @@ from archloss.search.confirm.asked import Asked, check_same
 from archloss.search.confirm.enough import find_enough, find_powers
 from archloss.search.confirm.estimate import count_workers, describe_estimate, estimate_seconds
 from archloss.search.confirm.planning import Wish, derive_seed, plan_experiment
-from archloss.search.confirm.proposal import ConfirmError, Size, propose, settle
+from archloss.search.confirm.proposal import ConfirmError, Size, _choose, propose, settle
 from archloss.search.confirm.results import read_experiment
 from archloss.search.launch import StudyDiffersError, open_study
 from archloss.search.plan import list_planned
@@ -193,11 +195,41 @@ def test_a_level_with_too_few_trials_is_left_out_and_said(parent):
         numbers=trials.numbers[kept],
     )
     proposal = propose(fewer, spec.dimensions(), size=Size(contexts=2, choices=2), bound=0.01)
-    assert (proposal.by, proposal.levels) == (None, ())
+    assert (proposal.by, proposal.levels) == ("residual", (False,))
     assert {design["residual"] for design in proposal.designs} == {False}
     assert "residual = True was left out" in proposal.notes[0]
     wish = Wish(name="e", bound=0.01, replicates=6, power=0.8, asked=(3, 4))
-    assert plan_experiment(spec, proposal, wish).plan.shape == (1, 2, 2)
+    experiment = plan_experiment(spec, proposal, wish)
+    assert experiment.plan.shape == (1, 2, 2)
+    check_same(experiment, Asked(by="residual"))  # as who goes on with it asks
+
+
+def test_it_says_where_the_search_trained_no_network_of_a_level(parent):
+    spec, trials, proposal = propose_from(parent)
+    assert proposal.notes == ()
+    roles = trials.roles
+    deep = (trials.points[:, roles.by] == 0) & (trials.points[:, roles.context] > 0.9)
+    kinds = np.where(deep, Kind.DIVERGED.value, trials.kinds)
+    trials = dataclasses.replace(
+        trials, kinds=kinds, values=np.where(deep, np.nan, trials.values), penalty=0.7
+    )
+    proposal = propose(trials, spec.dimensions(), size=Size(contexts=4, choices=2), bound=0.01)
+    (note,) = proposal.notes
+    assert note.startswith("residual = False was not trained to the end at depth 4, where")
+
+
+@pytest.mark.parametrize("best", [0.0, 0.5, 1.0])
+def test_there_are_as_many_choices_as_asked_for_also_where_the_best_is_at_an_end(parent, best):
+    _, trials, _ = propose_from(parent)
+    places = np.linspace(0, 1, 11)
+    profile = SimpleNamespace(
+        choices=places, draws=np.tile((places - best) ** 2, (5, 2, 3, 1))
+    )  # [T, B, U, M]
+    choices = _choose(trials, profile, 7)
+    assert len(choices) == 7
+    assert best in choices
+    assert (choices[0], choices[-1]) == (0.0, 1.0)
+    assert all(float(f"{choice:.2g}") == choice for choice in choices)
 
 
 def test_a_question_about_a_dimension_with_a_condition_is_refused(parent):

@@ -5,8 +5,9 @@ import itertools
 import numpy as np
 import pytest
 
+from archloss.search.analysis import confirmation
 from archloss.search.analysis.cells import draw_cells
-from archloss.search.analysis.confirmation import confirm
+from archloss.search.analysis.confirmation import _value_policies, confirm
 from archloss.search.analysis.coverage import AnalysisError
 from archloss.search.analysis.experiment import Experiment
 from archloss.search.analysis.interaction import compute_p_value, find_smallest_p
@@ -177,3 +178,28 @@ def test_the_same_experiment_gives_the_same_answer():
     assert [level.cost for level in one.answer.levels] == [
         level.cost for level in other.answer.levels
     ]
+
+
+def test_a_common_choice_that_others_are_nearly_as_good_as_makes_the_cost_no_higher():
+    random = np.random.default_rng(0)
+    curves = np.full((1, 2, 8), 2.0)
+    curves[0, :, :2] = [[0.0, 4.0], [4.0, 0.0]]
+    curves[0, :, 2] = 1.6  # the best one for both, which costs so much
+    found = [
+        _value_policies(curves[..., None] + random.standard_normal((1, 2, 8, 6)), random)[0]
+        for _ in range(80)
+    ]
+    means = np.array([one.mean() for one in found])
+    assert abs(means.mean() - 1.6) < 0.12  # 1.8 where the other replicates choose it alone
+    assert means.std() < 0.7
+
+
+@pytest.mark.parametrize("part", [1, 10**6])
+def test_replicates_left_out_are_drawn_together_or_apart(part, monkeypatch):
+    monkeypatch.setattr(confirmation, "_LARGEST_PART", part)
+    experiment = make_experiment(replicates=6)
+    curves = confirmation._draw_without(experiment.values, np.random.default_rng(0))
+    assert curves.shape == (6, 2, len(DEPTHS), len(MIXES))
+    for left_out, curve in enumerate(curves):
+        others = np.delete(experiment.values, left_out, axis=3).mean(axis=3)
+        assert np.corrcoef(curve.ravel(), others.ravel())[0, 1] > 0.97

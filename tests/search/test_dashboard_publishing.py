@@ -75,6 +75,17 @@ def test_nothing_is_written_again_before_something_has_changed(answered, monkeyp
     assert answered.database.read_attributes(record.study_id) == before
 
 
+def test_a_note_that_a_person_emptied_is_written_though_nothing_has_changed(answered):
+    record = answered.database.get_study("study")
+    publish(answered.database, record)
+    note = read_note(answered.database, "study")
+    attributes = answered.database.read_attributes(record.study_id)
+    emptied = {key: "" for key in attributes if key.startswith("dashboard:note_str:")}
+    answered.database.write_attributes(record.study_id, emptied)
+    assert publish(answered.database, record) is None
+    assert read_note(answered.database, "study") == note
+
+
 @pytest.mark.parametrize("place", ["sqlite", "postgresql"])
 def test_a_study_that_cannot_answer_says_why(place, request, tmp_path):
     url = f"sqlite:///{tmp_path / 'studies.db'}"

@@ -7,10 +7,12 @@ import pytest
 
 from archloss.search.analysis.answer import answer
 from archloss.search.analysis.study import Question, make_trials
+from archloss.search.analysis.trials import Kind
 from archloss.search.asking import scale_all
 from archloss.search.distributions import to_design, to_distributions
 from archloss.search.spec import Spec
 from archloss.spaces.catalogue import SPACES
+from archloss.spaces.outcome import Outcome
 
 MOMENTUM = {"low": 0.8, "high": 0.99, "when": {"parent": "optimizer", "values": ["sgd"]}}
 DECAY = {
@@ -82,3 +84,17 @@ def test_what_does_not_matter_is_not_tuned_to_what_it_would_be_where_it_does():
         for best in level.bests:
             assert best.objective.low < 0.09 < best.objective.high
             assert best.objective.estimate == pytest.approx(0.09, abs=0.006)
+
+
+def test_trials_of_which_some_replicates_diverged_count_with_their_mean():
+    spec, records = make_study({}, lambda _: 0.1, count=6)
+    for record, value in zip(records, (0.9, 0.26, 0.9, 0.5, 0.1, 0.1), strict=True):
+        record.value = value
+        record.outcome = Outcome.DIVERGED if value > 0.2 else None
+    for replicates, diverged in ((1, 4), (5, 2)):
+        recipe = spec.recipe.model_copy(update={"replicates": replicates})
+        trials = make_trials(spec.model_copy(update={"recipe": recipe}), records, Question())
+        assert trials.count(Kind.DIVERGED) == diverged
+        assert trials.penalty == 0.9
+    assert trials.values[[1, 3]].tolist() == [0.26, 0.5]
+    assert np.isnan(trials.values[[0, 2]]).all()

@@ -94,7 +94,7 @@ def _make_table(findings: Findings, index: int) -> LevelTable:
 
 def _say_change(findings: Findings, change: Change) -> str:
     """Return by how much the best choice changes, or how many times it is where ratios count."""
-    if findings.choice_axis.log and change.ratio is not None:
+    if findings.counts_ratios and change.ratio is not None:
         shown, write = change.ratio, _times
     else:
         shown, write = change.difference, partial(_sign, findings)

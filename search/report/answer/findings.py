@@ -62,6 +62,12 @@ class Findings:
         """Return the axis of the choice."""
         return self._get_axis(self.trials.roles.choice)
 
+    @property
+    def counts_ratios(self) -> bool:
+        """Say whether equal ratios of the choice count as equally far."""
+        experiment = self.experiment
+        return self.choice_axis.log or (experiment is not None and experiment.logarithmic)
+
     def list_places(self, kind: Kind, level: int) -> tuple[Array, Array]:
         """Return contexts and choices `[N]` of the trials of a kind at a level of the answer."""
         fitted = self.answer.fitted
@@ -90,6 +96,8 @@ class Findings:
 def format_place(axis: Numeric, value: float) -> str:
     """Return a place on an axis as a person reads it: all on a plain range with the same digits.
 
+    These are as many as tell the values of a grid apart, and two at least.
+
     >>> format_place(Numeric(name="depth", low=1, high=32, log=True, whole=True), 16.0)
     '16'
     >>> format_place(Numeric(name="ce_weight", low=0.0, high=1.0), 0.5)
@@ -98,5 +106,17 @@ def format_place(axis: Numeric, value: float) -> str:
     if axis.whole:
         return str(round(value))
     if not axis.log and 0.5 <= axis.high - axis.low <= 50:
-        return f"{value:.2f}"
+        return f"{value:.{_count_decimals(axis.steps)}f}"
     return format_setting(float(value))
+
+
+def _count_decimals(steps: tuple[float, ...]) -> int:
+    fewest, most = 2, 6
+    return next(
+        (
+            decimals
+            for decimals in range(fewest, most)
+            if len({f"{step:.{decimals}f}" for step in steps}) == len(steps)
+        ),
+        most,
+    )
