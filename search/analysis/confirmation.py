@@ -2,12 +2,12 @@
 
 What its cells are expected to reach is drawn by `draw_cells`; the best choice is one of those that
 were tried. What one choice for all contexts costs is estimated twice. From choices that are made on
-all replicates but one, and valued on that one ("cross-validatory choice", Stone 1974). A wrong one
-for a context makes that too low, and a wrong one for all contexts too high; chosen on all
-replicates, that one is too good, and the cost too low. It is the mean of both, whose errors are
-opposite. As all choices are made on nearly the same replicates, values vary more than independent
-ones (Nadeau and Bengio 2003, Machine Learning 52(3), equation 14). And from the draws, safely high.
-The interval reaches from the lower end of the one to the upper end of either.
+all replicates but one, and valued on that one ("cross-validatory choice", Stone 1974): the mean is
+the estimate. A wrong choice for a context makes it too low, and a wrong one for all contexts too
+high. Chosen on all replicates, that one looks too good, and makes it too low: the mean of both,
+whose errors are opposite, is what the lower end is of. As all choices are made on nearly the same
+replicates, values vary more than independent ones (Nadeau and Bengio 2003, Machine Learning 52(3),
+equation 14). And from the draws, safely high: the upper end is that of either.
 
 L level, D context, M choice, R replicate, T draw.
 """
@@ -43,7 +43,7 @@ from archloss.search.analysis.verdict import (
 )
 
 _DRAWS, _BURN_IN = 1000, 300
-_QUICK_DRAWS, _QUICK_BURN_IN = 100, 50
+_QUICK_DRAWS, _QUICK_BURN_IN = 200, 50
 _LARGEST_PART = 50_000
 """So many values are drawn from at once; more do not fit where a core has them at hand."""
 
@@ -180,9 +180,10 @@ def _list_trials(experiment: Experiment, grid: _Grid) -> Trials:
 
 
 def _value_policies(values: Array, random: np.random.Generator) -> Array:
-    """Return what one choice costs in each replicate `[L, R]`, next to those made on the others.
+    """Return what one choice costs in each replicate `[L, 2, R]`, next to those of the others.
 
-    It is the mean of two: that which these choose too, and that which all replicates choose.
+    The first is of that which the others choose, the second the mean of it and of that which all
+    replicates choose.
     """
     curves = _draw_without(values, random)  # [R, L, D, M]
     here = np.moveaxis(values, 3, 0)
@@ -190,8 +191,11 @@ def _value_policies(values: Array, random: np.random.Generator) -> Array:
     paid = (here - own).mean(axis=2)  # [R, L, M]
     by_others = curves.mean(axis=2).argmin(axis=2)  # [R, L]
     by_all = np.broadcast_to(paid.mean(axis=0).argmin(axis=1), by_others.shape)
-    both = np.stack([by_others, by_all], axis=2)
-    return np.asarray(np.take_along_axis(paid, both, axis=2).mean(axis=2).T)
+    chosen, optimistic = (
+        np.take_along_axis(paid, choice[..., None], axis=2)[..., 0].T
+        for choice in (by_others, by_all)
+    )
+    return np.stack([chosen, (chosen + optimistic) / 2], axis=1)
 
 
 def _draw_without(values: Array, random: np.random.Generator) -> Array:
@@ -216,17 +220,22 @@ def _draw_without(values: Array, random: np.random.Generator) -> Array:
 
 
 def _join(posterior: Cost, paid: Array) -> Cost:
-    """Return the cost whose lower side is that of the valued policies `[R]`, as draws of its t."""
-    mean = float(paid.mean())
-    error = float(paid.std(ddof=1)) * find_spread(len(paid))
+    """Return the cost whose lower side is that of the valued policies `[2, R]`."""
     count = len(posterior.safely_high)
-    chances = (np.arange(count) + 0.5) / count
-    valued = mean + error * stats.t.ppf(chances, df=len(paid) - 1)
-    high = np.maximum(np.sort(posterior.safely_high), valued)
-    low_end = max(float(np.quantile(valued, (1 - LEVEL) / 2)), 0.0)
+    chosen, careful = (_draw_mean(one, count) for one in paid)
+    high = np.maximum(np.sort(posterior.safely_high), chosen)
+    low_end = max(float(np.quantile(careful, (1 - LEVEL) / 2)), 0.0)
     high_end = max(float(np.quantile(high, (1 + LEVEL) / 2)), low_end)
+    estimate = min(max(float(paid[0].mean()), low_end), high_end)
     return Cost(
-        interval=Interval(estimate=min(max(mean, low_end), high_end), low=low_end, high=high_end),
-        safely_low=valued,
+        interval=Interval(estimate=estimate, low=low_end, high=high_end),
+        safely_low=careful,
         safely_high=high,
     )
+
+
+def _draw_mean(values: Array, count: int) -> Array:
+    """Return what the mean of values `[R]` may be, as so many draws of its t, in order."""
+    error = float(values.std(ddof=1)) * find_spread(len(values))
+    chances = (np.arange(count) + 0.5) / count
+    return np.asarray(values.mean() + error * stats.t.ppf(chances, df=len(values) - 1))

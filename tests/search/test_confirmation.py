@@ -189,9 +189,9 @@ def test_a_common_choice_that_others_are_nearly_as_good_as_makes_the_cost_no_hig
         _value_policies(curves[..., None] + random.standard_normal((1, 2, 8, 6)), random)[0]
         for _ in range(80)
     ]
-    means = np.array([one.mean() for one in found])
-    assert abs(means.mean() - 1.6) < 0.12  # 1.8 where the other replicates choose it alone
-    assert means.std() < 0.7
+    chosen, careful = np.mean(found, axis=(0, 2))
+    assert abs(careful - 1.6) < 0.1
+    assert chosen > 1.7  # the others choose it wrongly, now and then
 
 
 @pytest.mark.parametrize("part", [1, 10**6])
