@@ -9,7 +9,7 @@ whose errors are opposite, is what the lower end is of. As all choices are made 
 replicates, values vary more than independent ones (Nadeau and Bengio 2003, Machine Learning 52(3),
 equation 14). And from the draws, safely high: the upper end is that of either.
 
-L level, D context, M choice, R replicate, T draw.
+L level, D context, M choice, R replicate, T draw, K chain.
 """
 
 from dataclasses import dataclass
@@ -43,7 +43,7 @@ from archloss.search.analysis.verdict import (
 )
 
 _DRAWS, _BURN_IN = 1000, 300
-_QUICK_DRAWS, _QUICK_BURN_IN = 200, 50
+_CHAINS, _QUICK_DRAWS, _QUICK_BURN_IN = 8, 80, 20
 _LARGEST_PART = 50_000
 """So many values are drawn from at once; more do not fit where a core has them at hand."""
 
@@ -183,40 +183,41 @@ def _value_policies(values: Array, random: np.random.Generator) -> Array:
     """Return what one choice costs in each replicate `[L, 2, R]`, next to those of the others.
 
     The first is of that which the others choose, the second the mean of it and of that which all
-    replicates choose.
+    replicates choose. Each chain of draws makes choices of its own, and what they cost is averaged:
+    where some are nearly as good, one chain's would be a matter of its random numbers.
     """
-    curves = _draw_without(values, random)  # [R, L, D, M]
+    curves = _draw_without(values, random)  # [K, R, L, D, M]
     here = np.moveaxis(values, 3, 0)
-    own = np.take_along_axis(here, curves.argmin(axis=3, keepdims=True), axis=3)
-    paid = (here - own).mean(axis=2)  # [R, L, M]
-    by_others = curves.mean(axis=2).argmin(axis=2)  # [R, L]
-    by_all = np.broadcast_to(paid.mean(axis=0).argmin(axis=1), by_others.shape)
+    own = np.take_along_axis(here[None], curves.argmin(axis=4)[..., None], axis=4)
+    paid = (here - own).mean(axis=3)  # [K, R, L, M]
+    by_others = curves.mean(axis=3).argmin(axis=3)
+    by_all = np.broadcast_to(paid.mean(axis=1, keepdims=True).argmin(axis=3), by_others.shape)
     chosen, optimistic = (
-        np.take_along_axis(paid, choice[..., None], axis=2)[..., 0].T
+        np.take_along_axis(paid, choice[..., None], axis=3)[..., 0].mean(axis=0).T
         for choice in (by_others, by_all)
     )
     return np.stack([chosen, (chosen + optimistic) / 2], axis=1)
 
 
 def _draw_without(values: Array, random: np.random.Generator) -> Array:
-    """Return what cells are expected to reach by all replicates but one `[R, L, D, M]`.
+    """Return what cells are expected to reach by all replicates but one `[K, R, L, D, M]`.
 
-    Many are drawn at once, as levels of one chain, which share nothing.
+    It is the mean of draws of each of K chains. Many are drawn at once, as levels of one, which
+    share nothing.
     """
-    replicates = values.shape[3]
-    parts = []
-    for left_out in np.array_split(
-        np.arange(replicates), min(-(-values.size * replicates // _LARGEST_PART), replicates)
-    ):
+    replicates, parts = values.shape[3], []
+    count = min(-(-_CHAINS * replicates * values.size // _LARGEST_PART), replicates)
+    for left_out in np.array_split(np.arange(replicates), count):
         others = np.stack([np.delete(values, one, axis=3) for one in left_out])
+        others = np.repeat(others[None], _CHAINS, axis=0)
         draws = draw_cells(
-            others.reshape(-1, *others.shape[2:]),
+            others.reshape(-1, *others.shape[3:]),
             random=random,
             draws=_QUICK_DRAWS,
             burn_in=_QUICK_BURN_IN,
         )
         parts.append(draws.mean(axis=0).reshape(others.shape[:-1]))
-    return np.concatenate(parts)
+    return np.concatenate(parts, axis=1)
 
 
 def _join(posterior: Cost, paid: Array) -> Cost:
