@@ -51,8 +51,7 @@ class DashboardOptions:
 def dashboard(options: DashboardOptions) -> None:
     """Show studies in the Optuna dashboard, on this machine alone, until Ctrl-C.
 
-    A study's page has its answer as plots, and as a note: those of STUDY are brought up to date
-    first.
+    A study's page has its answer as plots and a note: those of STUDY are brought up to date first.
     """
     from archloss.search.dashboard.serving import (
         HOST,
