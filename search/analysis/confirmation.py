@@ -191,7 +191,7 @@ def _value_policies(values: Array, random: np.random.Generator) -> Array:
     own = np.take_along_axis(here[None], curves.argmin(axis=4)[..., None], axis=4)
     paid = (here - own).mean(axis=3)  # [K, R, L, M]
     by_others = curves.mean(axis=3).argmin(axis=3)
-    by_all = np.broadcast_to(paid.mean(axis=1, keepdims=True).argmin(axis=3), by_others.shape)
+    by_all = np.broadcast_to(here.mean(axis=(0, 2)).argmin(axis=1), by_others.shape)
     chosen, optimistic = (
         np.take_along_axis(paid, choice[..., None], axis=3)[..., 0].mean(axis=0).T
         for choice in (by_others, by_all)

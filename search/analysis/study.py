@@ -44,8 +44,8 @@ def make_trials(spec: Spec, records: "Sequence[TrialRecord]", question: Question
 
     Their points are what was asked for: where a dimension does not matter, trials are all over it,
     and tell that. At its `otherwise` alone, which may lie outside of its range, they would leave
-    open what is elsewhere. Where only some replicates of a trial diverged it went to the
-    end: its value is the mean of all, in which those count with what guessing reaches.
+    open what is elsewhere. Where only some replicates of a trial diverged it went to the end: its
+    value is the mean of all, in which those count with what guessing reaches.
     """
     dimensions = spec.dimensions()
     searched = {
@@ -59,9 +59,10 @@ def make_trials(spec: Spec, records: "Sequence[TrialRecord]", question: Question
     rungs = spec.search.list_rungs(spec.recipe.epochs)[:-1] if spec.search.pruner != "none" else ()
     kinds = np.array([kind.value for _, kind in used], dtype=np.int64)
     values = np.array([np.nan if trial.value is None else trial.value for trial, _ in used])
-    diverged = values[kinds == Kind.DIVERGED.value]
-    if spec.recipe.replicates > 1 and len(diverged):
-        kinds[(kinds == Kind.DIVERGED.value) & (values < diverged.max())] = Kind.COMPLETED.value
+    diverged = kinds == Kind.DIVERGED.value
+    penalty = float(values[diverged].max()) if diverged.any() else float("nan")
+    if spec.recipe.replicates > 1:
+        kinds[diverged & (values < penalty)] = Kind.COMPLETED.value
     return Trials(
         axes=axes,
         roles=roles,
@@ -72,7 +73,7 @@ def make_trials(spec: Spec, records: "Sequence[TrialRecord]", question: Question
             [[trial.intermediate.get(rung, np.nan) for rung in rungs] for trial, _ in used]
         ).reshape(len(used), len(rungs)),
         rungs=tuple(rungs),
-        penalty=float(diverged.max()) if len(diverged) else float("nan"),
+        penalty=penalty,
         sampler=spec.search.sampler,
         numbers=np.array([trial.number for trial, _ in used], dtype=np.int64),
     )
