@@ -61,6 +61,7 @@ class ProfileSampler(PackSampler):
         self._context, self._choice, self._by = context, choice, by
         self._startup_trials = startup_trials
         self._penalty = penalty
+        self._turns = np.random.default_rng([seed, 1])
         self._surface: Surface | None = None
         self._fitted_to = self._afresh_at = 0
 
@@ -79,7 +80,8 @@ class ProfileSampler(PackSampler):
         roles = self._find_roles(axes)
         if self._surface is None or len(finished) >= self._fitted_to * _REFIT_AFTER:
             self._surface = self._fit(_make_trials(finished, axes, roles, self._penalty))
-        kinds = self._generator.permutation((np.arange(count) + 0.5) / count)
+        shares = (np.arange(count) + self._turns.random()) / count  # each has its turn
+        kinds = self._generator.permutation(shares)
         free = np.ones((count, len(axes)), dtype=bool)
         free[kinds < SPREAD] = False
         given = kinds >= SPREAD + WHOLE

@@ -28,10 +28,10 @@ def get_error(params):
     return error + 0.05 * place + 0.05 * (not params["residual"])
 
 
-def run(spec, packs, *, tell):
+def run(spec, packs, *, tell, size=32):
     study = optuna.create_study(sampler=make_sampler(spec, penalty=PENALTY))
     for _ in range(packs):
-        for trial in ask_many(study, 32, to_distributions(spec.dimensions())):
+        for trial in ask_many(study, size, to_distributions(spec.dimensions())):
             tell(study, trial)
     return study
 
@@ -59,6 +59,20 @@ def test_every_depth_is_looked_at_and_near_its_own_best():
     )
     assert np.median(deep) > np.median(shallow)
     assert np.mean(np.abs(off) < 0.15) > 0.45  # of which a quarter by chance
+
+
+def test_a_quarter_of_it_looks_for_the_best_network():
+    late = [trial.params for trial in run(make_spec(), 6, tell=tell_value).trials[-96:]]
+    near = [p["depth"] <= 2 and p["residual"] and abs(p["ce_weight"] - 0.2) < 0.15 for p in late]
+    assert 12 <= sum(near) <= 48
+
+
+def test_packs_of_one_look_everywhere_in_turn():
+    late = [trial.params for trial in run(make_spec(), 100, tell=tell_value, size=1).trials[-80:]]
+    places = np.log([params["depth"] for params in late]) / np.log(32)
+    assert np.histogram(places, bins=4, range=(0, 1))[0].min() >= 6
+    rates = np.log10([params["learning_rate"] for params in late])
+    assert 0.5 < np.mean(np.abs(rates + 2.5) < 0.5) < 0.95  # of which a third by chance
 
 
 def test_what_diverged_or_was_pruned_is_no_value_and_breaks_nothing():
