@@ -11,6 +11,7 @@ from pathlib import Path
 import optuna
 
 import archloss
+from archloss.search.confirm import make_command
 from archloss.search.driver import Run, run_study
 from archloss.search.executors import make_executor
 from archloss.search.places import resolve_folder, resolve_ray_address, resolve_storage
@@ -174,13 +175,18 @@ def _open_or_create(database: Database, spec: Spec, fingerprint: str) -> StudyRe
 
 
 def _explain_difference(spec: Spec, old: Spec) -> str:
-    for plan, when in ((old.plan, "exists, and"), (spec.plan, "exists; the new one")):
-        if plan is not None:
-            return (
-                f"study {spec.name!r} {when} is an experiment that confirms {plan.confirms!r}, "
-                "with a plan of its own: `archloss confirm` goes on with it, or launch under "
-                "another name"
-            )
+    if old.plan is not None:
+        command = make_command(old.plan.confirms, spec.name)
+        return (
+            f"study {spec.name!r} exists, and is an experiment that confirms "
+            f"{old.plan.confirms!r}, with a plan of its own: `{command}` goes on with it, or take "
+            "another name"
+        )
+    if spec.plan is not None:
+        return (
+            f"study {spec.name!r} exists, and is no experiment; the new one confirms "
+            f"{spec.plan.confirms!r}, with a plan of its own: take another name"
+        )
     keys = differing_keys(old, spec)
     lines = [f"  {key}: {_look_up(old, key)!r} then, {_look_up(spec, key)!r} now" for key in keys]
     had = {key: _look_up(old, key) for key in keys}

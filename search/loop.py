@@ -339,7 +339,8 @@ class Loop:
         try:
             self._on_books(self._ledger.pause)
         except Exception as second:
-            error.add_note(f"The unfinished trials could not be paused either: {second}")
+            if str(second) != str(error):  # as of a study that was deleted meanwhile
+                error.add_note(f"The unfinished trials could not be paused either: {second}")
 
     def _on_books(self, function: Callable[[], R]) -> R:
         return self._books.submit(function).result()

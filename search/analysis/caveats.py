@@ -11,6 +11,7 @@ from archloss.search.analysis.trials import Kind, Trials
 _MANY = 0.05
 """From this share of trials that diverged on, it counts how likely a design is to."""
 _EXTREME = 100.0
+_LARGE = 1000
 
 if TYPE_CHECKING:
     from archloss.search.analysis.answer import LevelAnswer
@@ -139,7 +140,7 @@ def _find_guesses(
     for index, level in enumerate(levels):
         here = completed & trials.find_level(index)
         guessed = [
-            f"{best.context:.3g}"
+            f"{best.context:.3g}" if best.context < _LARGE else f"{best.context:g}"
             for best in level.bests
             if best.objective.estimate + bound
             < trials.values[here & (nearest == np.searchsorted(contexts, best.context))].min(

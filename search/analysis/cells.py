@@ -8,8 +8,9 @@ horseshoe priors (Carvalho, Polson and Scott 2010; drawn as Makalic and Schmidt 
 shrinks to nothing, so that the least of some noisy cells is not taken for the best, and what is
 large, such as a cell in which half of the networks collapse, is left alone and bends nothing beside
 it, as smooth curves over choices would. Noise has a variance in each cell, pulled together within a
-context. What a replicate does to all cells of a context is its split's and its seed's: no noise of
-theirs.
+context, and is no less than that of rounding to the values' steps: mixes that reach exactly the
+same, as on few examples, would leave no noise to tell others by. What a replicate does to all cells
+of a context is its split's and its seed's: no noise of theirs.
 
 L level, D context, M choice, R replicate, T draw.
 """
@@ -23,15 +24,27 @@ from archloss.search.analysis.axes import Array
 _NOISE_PRIOR = 4.0
 """The cells' noise is pulled together as if by so many trainings each."""
 _SMALLEST = 1e-12
+_STEPS = 0.25
+"""The share of gaps between values that may be smaller than their step."""
 
 
 def draw_cells(values: Array, *, random: np.random.Generator, draws: int, burn_in: int) -> Array:
     """Return draws `[T, L, D, M]` of the cells' expectations, from their values `[L, D, M, R]`."""
     centre, unit = float(values.mean()), float(values.std()) or 1.0
-    chain = _Chain((values - centre) / unit, random)
+    chain = _Chain((values - centre) / unit, random, least=(find_step(values) / unit) ** 2 / 12)
     for _ in range(burn_in):
         chain.sweep()
     return np.stack([chain.sweep() for _ in range(draws)]) * unit + centre
+
+
+def find_step(values: Array) -> float:
+    """Return how far apart values next to each other are, as errors counted on few examples.
+
+    A few odd ones, as what diverged counts as, do not matter; of what is not counted it is next to
+    nothing.
+    """
+    gaps = np.diff(np.unique(values))
+    return float(np.quantile(gaps, _STEPS, method="lower")) if len(gaps) else 0.0
 
 
 @dataclass(kw_only=True, eq=False)
@@ -75,9 +88,10 @@ class _Normal:
 class _Chain:
     """One Markov chain over all levels at once; they share nothing."""
 
-    def __init__(self, values: Array, random: np.random.Generator) -> None:
+    def __init__(self, values: Array, random: np.random.Generator, *, least: float) -> None:
         levels, contexts, choices, replicates = values.shape
         self._values, self._random = values, random
+        self._least = max(least, _SMALLEST)  # of noise, a variance
         self._replicates = replicates
         means = values.mean(axis=3)
         self._contexts = np.median(means, axis=2)  # [L, D]
@@ -87,7 +101,7 @@ class _Chain:
         self._jumps = means - self._contexts[:, :, None]
         self._blocks = np.median(values - means[..., None], axis=2)  # [L, D, R]
         rest = values - means[..., None] - self._blocks[:, :, None]
-        self._noise = np.maximum((rest**2).mean(axis=3), _SMALLEST)  # [L, D, M], variances
+        self._noise = np.maximum((rest**2).mean(axis=3), self._least)  # [L, D, M], variances
         self._pooled = np.median(self._noise, axis=2)  # [L, D]
         self._block_variance = np.maximum((self._blocks**2).mean(axis=2), _SMALLEST)
         typical = np.median(self._noise, axis=(1, 2)) / replicates
@@ -173,7 +187,8 @@ class _Chain:
         rest = self._values - expected[..., None] - self._blocks[:, :, None]
         squares = (rest**2).sum(axis=3) + _NOISE_PRIOR * self._pooled[..., None]
         shape = (self._replicates + _NOISE_PRIOR) / 2
-        self._noise = _bound(squares / 2 / self._random.standard_gamma(shape, squares.shape))
+        drawn = squares / 2 / self._random.standard_gamma(shape, squares.shape)
+        self._noise = np.maximum(_bound(drawn), self._least)
         choices = self._noise.shape[2]
         rate = (_NOISE_PRIOR * (1 / self._noise).sum(axis=2)) / 2
         shape = choices * _NOISE_PRIOR / 2

@@ -28,6 +28,7 @@ class Columns:
     hyperparameters; None takes all columns that begin with `params_`. `state` says how trials
     ended; None takes archloss's `ending`, or else the column of that name, in any case of letters,
     and a table without either has completed ones.
+    `diverged` are words of `state` that stand for a network that diverged, beside that one.
     `log` are columns in which equal ratios count as equally far, besides those that look so: that
     are above 0, span a factor of 20 and have their median nearer to their geometric middle than to
     their arithmetic one. `linear` are those in which they do not, though they may look so. The
@@ -40,6 +41,7 @@ class Columns:
     penalty: float | None = None
     tuned: tuple[str, ...] | None = None
     state: str | None = None
+    diverged: tuple[str, ...] = field(default=())
     log: tuple[str, ...] = field(default=())
     linear: tuple[str, ...] = field(default=())
 
@@ -82,7 +84,7 @@ def settle(table: pd.DataFrame, columns: Columns) -> tuple[pd.DataFrame, Columns
     question = columns.question
     tuned = columns.tuned
     if tuned is None:
-        tuned = tuple(name.removeprefix(_PREFIX) for name in given)
+        tuned = tuple(given)
     if question.by is None and DEFAULT_BY in table:
         tuned = (DEFAULT_BY, *tuned)
     return table, dataclasses.replace(

@@ -22,6 +22,7 @@ FEWEST_FOR_NONE = 12
 that nothing matters there."""
 _PARTS = 3
 _MORE = "train more"
+_ONCE = ", as trainings of the same design count once"
 
 
 class AnalysisError(ArchlossError):
@@ -41,9 +42,10 @@ def check_trials(trials: Trials, *, beside: str = "") -> None:
             "of the search, and launch again"
         )
     if completed.sum() < _FEWEST_TRIALS:
+        what, once = ("trials", "") if trials.trainings is None else ("designs", _ONCE)
         raise AnalysisError(
-            f"at least {_FEWEST_TRIALS} trials must have been trained to the end, but "
-            f"{int(completed.sum())} were{beside}: {_MORE}"
+            f"at least {_FEWEST_TRIALS} {what} must have been trained to the end, but "
+            f"{int(completed.sum())} were{beside}{once}: {_MORE}"
         )
     for axis, index, fewest in (
         (context, trials.roles.context, _FEWEST_CONTEXTS),
@@ -53,7 +55,7 @@ def check_trials(trials: Trials, *, beside: str = "") -> None:
         if tried < fewest:
             raise AnalysisError(
                 f"{axis.name} must have at least {fewest} values among the trials that were "
-                f"trained to the end, but has {tried}: search over it"
+                f"trained to the end, but has {tried}: search over more of them"
             )
     if np.ptp(trials.values[completed]) == 0.0:
         raise AnalysisError(

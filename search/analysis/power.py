@@ -85,12 +85,15 @@ def find_spread(replicates: int) -> float:
 def find_noise(surface: Surface, profile: Profile, *, trainings: int = 1) -> Array:
     """Return the noise deviation of one training `[B, U, M]` at the profile's tuned points.
 
-    The surface's own is of the mean of so many `trainings`.
+    The surface's own is of the mean of so many `trainings`. Where it is silent, all that trials
+    differ by counts as noise.
     """
     points = profile.points.reshape(-1, profile.points.shape[-1])
     strata = surface.strata.number(points)
     noise, expected = surface.noise.mean(axis=0)[strata], surface.predict(points)
-    if surface.scale.offset is not None:  # of a logarithm: a share of what is expected
+    if surface.strata.silent:
+        noise = surface.spread[strata]
+    elif surface.scale.offset is not None:  # of a logarithm: a share of what is expected
         share = np.sqrt(np.expm1(noise**2))
         noise = np.minimum((expected + surface.scale.offset) * share, surface.spread[strata])
     noise = noise * np.sqrt(trainings)

@@ -16,8 +16,8 @@ class Selection:
 
     `luck` is the expected objective less the one that it reached. `test` is its objective on the
     test split, and `shift` by how much that is above validation in the median of trials; None where
-    they are not known. `others` are the objectives of the other completed trials of its design,
-    which nobody chose. `number` is its number in the study, None for a table.
+    they are not known. `trainings` are what its design's reached where the trial is the mean of
+    several. `number` is its number in the study, None for a table.
     """
 
     number: int | None
@@ -27,7 +27,7 @@ class Selection:
     luck: Interval
     test: float | None = None
     shift: float | None = None
-    others: tuple[float, ...] = ()
+    trainings: tuple[float, ...] = ()
 
 
 def find_best(fitted: Fitted) -> int:
@@ -38,13 +38,17 @@ def find_best(fitted: Fitted) -> int:
 
 def find_selection(
     fitted: Fitted, *, test: float | None = None, shift: float | None = None
-) -> Selection:
-    """Return the effect of selection on the best trial; no error is expected below 0."""
+) -> Selection | None:
+    """Return the effect of selection on the best trial; no error is expected below 0.
+
+    None where nobody knows how far trials lie off the surface.
+    """
+    if fitted.surface.strata.silent:
+        return None
     trials, best = fitted.trials, find_best(fitted)
     value, least = float(trials.values[best]), find_least(trials.values)
     draws = _expect(fitted, trials.points[best : best + 1])
-    same = trials.find(Kind.COMPLETED) & (trials.points == trials.points[best]).all(axis=1)
-    same[best] = False
+    trainings = () if trials.trainings is None else trials.trainings[best].tolist()
     return Selection(
         number=None if trials.numbers is None else int(trials.numbers[best]),
         trials=trials.count(Kind.COMPLETED),
@@ -53,7 +57,7 @@ def find_selection(
         luck=Interval.of(draws - value).cut(least - value),
         test=test,
         shift=shift,
-        others=tuple(trials.values[same].tolist()),
+        trainings=tuple(trainings) if len(set(trainings)) > 1 else (),
     )
 
 

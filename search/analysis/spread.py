@@ -62,12 +62,12 @@ class Replicates:
 def find_spread(fitted: Fitted, replicates: Sequence[Replicates]) -> SeedSpread | None:
     """Return the spread between replicates, or the surface's noise where they say too little.
 
-    They do where they are too few, or do not differ at all.
+    They do where they are too few, or do not differ at all. None where the surface knows none.
     """
     replicates = [one for one in replicates if len(one.values) > 1]
     too_few = sum(len(one.values) - 1 for one in replicates) < _FEWEST_FREE
     if too_few or are_the_same(replicates):
-        return _read_noise(fitted)
+        return None if fitted.surface.strata.silent else _read_noise(fitted)
     strata = fitted.surface.strata
     labels = strata.number(np.stack([one.point for one in replicates]))
     parts = []
@@ -100,15 +100,10 @@ def are_the_same(replicates: Sequence[Replicates]) -> bool:
 
 
 def find_repeated(trials: Trials) -> list[Replicates]:
-    """Return the designs that several completed trials of a table share, with their values."""
-    completed = trials.find(Kind.COMPLETED)
-    points, inverse = np.unique(trials.points[completed], axis=0, return_inverse=True)
-    order = np.argsort(inverse.reshape(-1), kind="stable")
-    ends = np.cumsum(np.bincount(inverse.reshape(-1)))[:-1]
-    groups = np.split(trials.values[completed][order], ends)
+    """Return the designs that were trained more than once, with what their trainings reached."""
     return [
         Replicates(point=point, values=values)
-        for point, values in zip(points, groups, strict=True)
+        for point, values in zip(trials.points, trials.trainings or (), strict=False)
         if len(values) > 1
     ]
 

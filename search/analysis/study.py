@@ -9,7 +9,7 @@ import numpy as np
 from archloss.search.analysis.axes import Array, Axis, Category, Numeric
 from archloss.search.analysis.basis import Roles
 from archloss.search.analysis.coverage import AnalysisError
-from archloss.search.analysis.trials import Kind, Trials
+from archloss.search.analysis.trials import Kind, Trials, merge_designs
 from archloss.search.distributions import to_asked
 from archloss.search.report.points import Ending, find_ending
 from archloss.search.spec import Spec
@@ -45,7 +45,8 @@ def make_trials(spec: Spec, records: "Sequence[TrialRecord]", question: Question
     Their points are what was asked for: where a dimension does not matter, trials are all over it,
     and tell that. At its `otherwise` alone, which may lie outside of its range, they would leave
     open what is elsewhere. Where only some replicates of a trial diverged it went to the end: its
-    value is the mean of all, in which those count with what guessing reaches.
+    value is the mean of all, in which those count with what guessing reaches. A design that was
+    trained again, with the same seeds, is one trial.
     """
     dimensions = spec.dimensions()
     searched = {
@@ -63,19 +64,21 @@ def make_trials(spec: Spec, records: "Sequence[TrialRecord]", question: Question
     penalty = float(values[diverged].max()) if diverged.any() else float("nan")
     if spec.recipe.replicates > 1:
         kinds[diverged & (values < penalty)] = Kind.COMPLETED.value
-    return Trials(
-        axes=axes,
-        roles=roles,
-        points=_encode(axes, asked),
-        kinds=kinds,
-        values=np.where(kinds == Kind.COMPLETED.value, values, np.nan),
-        early=np.array(
-            [[trial.intermediate.get(rung, np.nan) for rung in rungs] for trial, _ in used]
-        ).reshape(len(used), len(rungs)),
-        rungs=tuple(rungs),
-        penalty=penalty,
-        sampler=spec.search.sampler,
-        numbers=np.array([trial.number for trial, _ in used], dtype=np.int64),
+    return merge_designs(
+        Trials(
+            axes=axes,
+            roles=roles,
+            points=_encode(axes, asked),
+            kinds=kinds,
+            values=np.where(kinds == Kind.COMPLETED.value, values, np.nan),
+            early=np.array(
+                [[trial.intermediate.get(rung, np.nan) for rung in rungs] for trial, _ in used]
+            ).reshape(len(used), len(rungs)),
+            rungs=tuple(rungs),
+            penalty=penalty,
+            sampler=spec.search.sampler,
+            numbers=np.array([trial.number for trial, _ in used], dtype=np.int64),
+        )
     )
 
 

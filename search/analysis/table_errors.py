@@ -14,7 +14,7 @@ from archloss.search.analysis.targets import SMALLEST
 from archloss.search.analysis.trials import Kind
 
 _FEW = 0.05
-_PERCENT = re.compile(r"\s*([\d.]+)\s*%\s*")
+_PERCENT = re.compile(r"\s*([\d.,]+)\s*%\s*")
 _COMMA = re.compile(r"\d+,\d+")
 
 
@@ -65,7 +65,7 @@ def _say_way_out(word: str, columns: Columns) -> str:
     """Return what to do about a cell of the objective's column that is no number."""
     if percent := _PERCENT.fullmatch(word):
         unit = ", and say --unit percent" if columns.whole is None else ""
-        return f"write {percent[1]} there, and likewise in every row{unit}"
+        return f"write {percent[1].replace(',', '.')} there, and likewise in every row{unit}"
     if _COMMA.fullmatch(word):
         return f"write {word.replace(',', '.')} there, and likewise in every row"
     option = "--error" if columns.whole is None else "--accuracy"

@@ -9,13 +9,14 @@ from archloss.search.analysis.coverage import AnalysisError
 
 _SEPARATORS = ";\t"
 _MOSTLY = 0.5
+_PARQUET = b"PAR1"
 _UNEVEN = re.compile(r"Expected (\d+) fields in line (\d+), saw (\d+)")
 
 
 def read_table(path: Path) -> pd.DataFrame:
     """Return the table of a CSV or Parquet file; raise AnalysisError where it has none to read."""
     try:
-        return _read_parquet(path) if path.suffix == ".parquet" else _read_csv(path)
+        return _read_parquet(path) if _is_parquet(path) else _read_csv(path)
     except FileNotFoundError:
         raise AnalysisError(
             f"--trials must name a file, but {str(path)!r} does not exist"
@@ -25,6 +26,14 @@ def read_table(path: Path) -> pd.DataFrame:
             f"--trials must name a CSV or Parquet file, but {str(path)!r} cannot be read as one: "
             f"{_say_why(error)}"
         ) from None
+
+
+def _is_parquet(path: Path) -> bool:
+    """Say whether a file is one, by its suffix or by how it begins."""
+    if path.suffix == ".parquet":
+        return True
+    with path.open("rb") as file:
+        return file.read(len(_PARQUET)) == _PARQUET
 
 
 def drop_copies(table: pd.DataFrame) -> pd.DataFrame:
@@ -79,9 +88,19 @@ def _read_decimal_commas(table: pd.DataFrame) -> pd.DataFrame:
 
 
 def _read_parquet(path: Path) -> pd.DataFrame:
-    """Return the table of a file, without its index; lists and the like are words."""
+    """Return the table of a file, without its index; lists and the like are words.
+
+    A column of words that are all numbers, as MLflow writes parameters, is one of numbers.
+    """
     table = pd.read_parquet(path).reset_index(drop=True)
     for name, cells in table.items():
+        if pd.api.types.is_numeric_dtype(cells):
+            continue
+        if pd.api.types.is_object_dtype(cells) or pd.api.types.is_string_dtype(cells):
+            numbers = pd.to_numeric(cells, errors="coerce")
+            if cells.notna().any() and numbers.notna().equals(cells.notna()):
+                table[name] = numbers
+                continue
         if pd.api.types.is_object_dtype(cells):
             table[name] = cells.map(
                 lambda cell: cell if pd.api.types.is_hashable(cell) else repr(cell)

@@ -7,17 +7,18 @@ from archloss.search.analysis.columns import Columns, check_columns, settle
 from archloss.search.analysis.coverage import AnalysisError
 from archloss.search.analysis.study import find_roles
 from archloss.search.analysis.table_axes import make_axes
+from archloss.search.analysis.table_budgets import check_budgets
 from archloss.search.analysis.table_errors import check_sizes, find_penalty, read_errors
 from archloss.search.analysis.table_states import read_kinds
-from archloss.search.analysis.trials import Kind, Trials
+from archloss.search.analysis.trials import Kind, Trials, merge_designs
 
 
 def make_table_trials(table: pd.DataFrame, columns: Columns, *, name: str) -> Trials:
-    """Return the trials of a table; `name` is what errors call it."""
+    """Return the trials of a table, one for each design; `name` is what errors call it."""
     found = columns.tuned is None
     table, columns = settle(table, columns)
     check_columns(table, columns, name)
-    kinds, kept = read_kinds(table, columns.state, name)
+    kinds, kept = read_kinds(table, columns.state, name, diverged=columns.diverged)
     table, kinds = table[kept], kinds[kept]
     if not len(table):
         raise AnalysisError(
@@ -28,19 +29,22 @@ def make_table_trials(table: pd.DataFrame, columns: Columns, *, name: str) -> Tr
     errors = read_errors(table, columns, name)
     kinds = _mark_diverged(errors, kinds, columns, name)
     completed = kinds == Kind.COMPLETED.value
+    check_budgets(table, points, completed, columns, name)
     known = completed | (np.isfinite(errors) & (kinds == Kind.DIVERGED.value))
     used = completed if columns.penalty is not None else known
     check_sizes(errors[used], table.index[used], columns, name)
-    return Trials(
-        axes=tuple(axes),
-        roles=find_roles(axes, columns.question),
-        points=points,
-        kinds=kinds,
-        values=np.where(completed, errors, np.nan),
-        early=np.zeros((len(table), 0)),
-        rungs=(),
-        penalty=find_penalty(errors, kinds, columns),
-        sampler=None,
+    return merge_designs(
+        Trials(
+            axes=tuple(axes),
+            roles=find_roles(axes, columns.question),
+            points=points,
+            kinds=kinds,
+            values=np.where(completed, errors, np.nan),
+            early=np.zeros((len(table), 0)),
+            rungs=(),
+            penalty=find_penalty(errors, kinds, columns),
+            sampler=None,
+        )
     )
 
 

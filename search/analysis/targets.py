@@ -55,12 +55,14 @@ class Strata:
     """Parts of the search with a noise of their own: thirds of the context, by level of `by`.
 
     Without edges these are the levels of `by`, and without `roles.by` either it is all one, as
-    where trials are `tied`.
+    where trials are `tied`. Where those of the whole search are, it is `silent`: nobody knows what
+    noise there is.
     """
 
     roles: Roles
     edges: Array
     tied: bool = False
+    silent: bool = False
 
     def count(self, axes: Sequence[Axis]) -> int:
         """Return how many strata there are over the axes."""
@@ -87,7 +89,8 @@ def divide(trials: Trials) -> Strata:
         labels = strata.number(points)
     if any(count_ties(values[labels == label]) > _MOST_TIED for label in np.unique(labels)):
         alone = dataclasses.replace(trials.roles, by=None)
-        return Strata(roles=alone, edges=np.array([]), tied=True)
+        silent = count_ties(values) > _MOST_TIED
+        return Strata(roles=alone, edges=np.array([]), tied=True, silent=silent)
     return strata
 
 

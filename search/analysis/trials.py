@@ -30,7 +30,8 @@ class Trials:
     the final objectives of what completed, NaN for others. `early` `[N, R]` are the objectives at
     the rungs `rungs` `[R]` before the last, NaN where there is none. `penalty` is what a trial that
     diverged counts as. `sampler` made the designs, None if it is not known. `numbers` `[N]` are
-    the trials' in their study, None where they are of none.
+    the trials' in their study, None where they are of none. `trainings` are the objectives of each
+    trial's trainings that completed where a trial is the mean of several (`merge_designs`).
     """
 
     axes: tuple[Axis, ...]
@@ -43,6 +44,7 @@ class Trials:
     penalty: float
     sampler: str | None
     numbers: npt.NDArray[np.int64] | None = None
+    trainings: tuple[Array, ...] | None = None
 
     def count(self, kind: Kind) -> int:
         """Return how many trials are of a kind."""
@@ -64,21 +66,60 @@ class Trials:
         return [axis.name for axis in self.axes]
 
 
-def keep_levels(trials: Trials, kept: Sequence[int]) -> Trials:
-    """Return the trials at some levels of `by`, given by index; without that axis if it is one."""
-    by = trials.roles.by
-    assert by is not None
-    axis = trials.axes[by]
-    assert isinstance(axis, Category)
-    rows = np.isin(trials.points[:, by], kept)
-    some = replace(
+def take(trials: Trials, rows: npt.NDArray[np.int64]) -> Trials:
+    """Return some of the trials, by their indices."""
+    return replace(
         trials,
         points=trials.points[rows],
         kinds=trials.kinds[rows],
         values=trials.values[rows],
         early=trials.early[rows],
         numbers=None if trials.numbers is None else trials.numbers[rows],
+        trainings=None
+        if trials.trainings is None
+        else tuple(trials.trainings[row] for row in rows),
     )
+
+
+def merge_designs(trials: Trials) -> Trials:
+    """Return the trials with those of the same design as one: the mean of its trainings.
+
+    What a surface is off by at a design is the same for all of its trainings. As trials of their
+    own they would make it look known. One that diverged counts with the penalty, as in a trial of
+    several replicates; a design of which all did has diverged. What was pruned stays as it is.
+    """
+    ended = np.flatnonzero(trials.kinds != Kind.PRUNED.value)
+    _, firsts, labels = np.unique(
+        trials.points[ended], axis=0, return_index=True, return_inverse=True
+    )
+    if len(firsts) == len(ended):
+        return trials
+    labels = labels.reshape(-1)
+    completed = trials.find(Kind.COMPLETED)[ended]
+    reached = np.where(completed, trials.values[ended], trials.penalty)
+    means = np.bincount(labels, reached) / np.bincount(labels)
+    went_on = np.bincount(labels, completed) > 0
+    values, kinds = trials.values.copy(), trials.kinds.copy()
+    values[ended[firsts]] = np.where(went_on, means, np.nan)
+    kinds[ended[firsts]] = np.where(went_on, Kind.COMPLETED.value, Kind.DIVERGED.value)
+    trainings: list[Array] = [np.zeros(0)] * len(trials.points)
+    order = np.argsort(labels[completed], kind="stable")
+    ends = np.cumsum(np.bincount(labels[completed], minlength=len(firsts)))[:-1]
+    groups = np.split(trials.values[ended][completed][order], ends)
+    for first, group in zip(ended[firsts], groups, strict=True):
+        trainings[first] = group
+    merged = replace(trials, values=values, kinds=kinds, trainings=tuple(trainings))
+    rest = np.flatnonzero(trials.kinds == Kind.PRUNED.value)
+    return take(merged, np.sort(np.concatenate([ended[firsts], rest])))
+
+
+def keep_levels(trials: Trials, kept: Sequence[int]) -> Trials:
+    """Return the trials at some levels of `by`, given by index; without that axis if it is one."""
+    by = trials.roles.by
+    assert by is not None
+    axis = trials.axes[by]
+    assert isinstance(axis, Category)
+    some = take(trials, np.flatnonzero(np.isin(trials.points[:, by], kept)))
     if len(kept) > 1:
         points = some.points.copy()
         points[:, by] = np.searchsorted(kept, points[:, by])

@@ -291,4 +291,4 @@ def _write_report(
 
 def find_name(options: ConfirmOptions) -> str:
     """Return the experiment's name."""
-    return options.name or name_experiment(options.study)
+    return name_experiment(options.study) if options.name is None else options.name

@@ -100,6 +100,7 @@ def make_command(options: "ReportOptions") -> str:
         ("penalty", None if options.penalty is None else f"{options.penalty:.15g}"),
         *(("tuned", name) for name in options.tuned),
         ("state", options.state),
+        *(("diverged", word) for word in options.diverged),
         *(("log", name) for name in options.log),
         *(("linear", name) for name in options.linear),
     ]

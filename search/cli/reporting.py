@@ -16,6 +16,18 @@ if TYPE_CHECKING:
 
 _QUESTION = "What is asked"
 _TABLE = "Trials from a table"
+_OF_TABLES = (
+    "error",
+    "accuracy",
+    "unit",
+    "penalty",
+    "tuned",
+    "state",
+    "diverged",
+    "log",
+    "linear",
+)
+"""Options that are about a table of one's own."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -120,6 +132,15 @@ class ReportOptions:
             show_default=False,
         ),
     ] = None
+    diverged: Annotated[
+        list[str],
+        typer.Option(
+            metavar="WORD",
+            help="A word in that column that stands for a network that diverged, such as Optuna's "
+            "FAIL. Repeatable.",
+            rich_help_panel=_TABLE,
+        ),
+    ] = field(default_factory=list)
     log: Annotated[
         list[str],
         typer.Option(
@@ -189,11 +210,7 @@ def _check(options: ReportOptions) -> None:
         )
     if len(sources) > 1:
         raise typer.BadParameter(f"report on {' or on '.join(sources)}: leave the others out")
-    given = [
-        f"--{name}"
-        for name in ("error", "accuracy", "unit", "penalty", "tuned", "state", "log", "linear")
-        if getattr(options, name) not in (None, [])
-    ]
+    given = [f"--{name}" for name in _OF_TABLES if getattr(options, name) not in (None, [])]
     if given and options.example:
         raise typer.BadParameter(
             f"{given[0]} is about a table of your own, and the example's columns are known: leave "

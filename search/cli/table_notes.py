@@ -10,8 +10,15 @@ import pandas as pd
 from archloss.search.analysis.axes import Numeric
 from archloss.search.analysis.columns import Columns, list_unused, settle
 from archloss.search.analysis.spread import are_the_same, find_repeated
+from archloss.search.analysis.table_budgets import list_budgets
 from archloss.search.analysis.table_names import says_less
-from archloss.search.analysis.table_states import ENDING, LEFT_OUT, count_states
+from archloss.search.analysis.table_states import (
+    ENDING,
+    FAILED,
+    LEFT_OUT,
+    count_states,
+    read_kinds,
+)
 from archloss.search.analysis.table_words import choose_names
 from archloss.search.analysis.trials import Kind, Trials
 from archloss.search.report.answer.measure import Measure
@@ -42,6 +49,7 @@ def list_notes(options: "ReportOptions", read: TableRead) -> tuple[str, ...]:
         *_say_scales(read),
         *_say_copies(read),
         *_say_ends(read),
+        *_say_budgets(read),
         *_say_unused(read),
     )
 
@@ -98,12 +106,16 @@ def _say_copies(read: TableRead) -> list[str]:
             "joined exports have where they overlap. Should they be trainings of their own, a "
             "column of their seeds keeps them."
         )
-    repeated = find_repeated(read.trials)
-    if repeated and are_the_same(repeated):
+    if repeated := find_repeated(read.trials):
+        trainings = sum(len(one.values) for one in repeated)
+        share = (
+            "here all of a design reached the same, and say nothing of how far a seed moves it."
+            if are_the_same(repeated)
+            else "what else is true of it, such as what was not named with --tuned, they share."
+        )
         notes.append(
-            "Rows with the same design have the same error each time, to the last digit, and say "
-            "nothing of how far another seed moves it. If they are copies, leave them out: what "
-            "counts twice makes intervals too narrow."
+            f"{trainings:,} rows are of {len(repeated):,} designs that were trained more than "
+            f"once. A design counts once, as the mean of its trainings: {share}"
         )
     return notes
 
@@ -112,7 +124,7 @@ def _say_ends(read: TableRead) -> list[str]:
     """Say how many trials diverged, and of how many the end is not known."""
     notes = []
     table, columns = settle(read.table, read.columns)
-    states = count_states(table, columns.state)
+    states = count_states(table, columns.state, diverged=columns.diverged)
     if read.columns.state is None and columns.state == ENDING:
         notes.append(
             f"How trials ended is read from {ENDING!r}, archloss's own column; --state names "
@@ -133,7 +145,26 @@ def _say_ends(read: TableRead) -> list[str]:
     if left_out := [word for word in LEFT_OUT if word in states]:
         counts = ", ".join(f"{states[word]} {word}" for word in left_out)
         notes.append(f"Rows left out, whose trials did not come to an end: {counts}.")
+    if failed := [word for word in FAILED if word in left_out]:
+        notes.append(
+            "Where networks that diverged are among those that failed, as Optuna calls a trial "
+            "whose value was not a number, this answer is of what survived: say --diverged "
+            f"{failed[0]}, and --penalty."
+        )
     return notes
+
+
+def _say_budgets(read: TableRead) -> list[str]:
+    """Say where trials that count as complete were trained for different times."""
+    table, columns = settle(read.table, read.columns)
+    kinds, kept = read_kinds(table, columns.state, "", diverged=columns.diverged)
+    completed = table[kept & (kinds == Kind.COMPLETED.value)]
+    return [
+        f"{column!r} goes from {spent.min():g} to {spent.max():g} among trials that count as "
+        "complete. If some were stopped early, what they reached is not what they would have: "
+        "leave them out, or call them pruned in a column that --state names."
+        for column, spent in list_budgets(completed, columns)
+    ]
 
 
 def _say_penalty(read: TableRead) -> str:

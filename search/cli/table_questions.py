@@ -4,6 +4,7 @@ import hashlib
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import numpy as np
 import pandas as pd
 
 from archloss.search.analysis.answer import answer
@@ -56,7 +57,8 @@ def ask_table(options: "ReportOptions") -> tuple[Findings, Path]:
     if options.bound is None and not measure.is_error_rate:
         raise AnalysisError(
             f"--bound must say which difference of {measure.label!r} matters, because it is no "
-            "error rate: give it in the column's own units, or say --unit percent or fraction"
+            f"error rate, from {np.nanmin(trials.values):.4g} to {np.nanmax(trials.values):.4g}: "
+            "give it in the column's own units, or say --unit percent or fraction"
         )
     check_bound(options.bound, measure)
     found = answer(trials, bound=(options.bound or DEFAULT_POINTS) / measure.factor)
@@ -91,6 +93,7 @@ def _choose_columns(options: "ReportOptions", table: pd.DataFrame) -> Columns:
         penalty=options.penalty,
         tuned=tuple(options.tuned) or None,
         state=options.state,
+        diverged=tuple(options.diverged),
         log=tuple(options.log),
         linear=tuple(options.linear),
     )

@@ -55,6 +55,7 @@ class Guard:
         def start(status: str, headers: list[tuple[str, str]], *rest: Any) -> Any:
             return start_response(status, [*headers, *_HEADERS], *rest)
 
+        environ.setdefault("HTTP_ACCEPT_ENCODING", "")  # the dashboard takes it for granted
         return self._application(environ, start)
 
     def _find_reason(self, environ: Environ) -> str | None:

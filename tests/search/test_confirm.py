@@ -294,6 +294,13 @@ def test_the_noise_of_a_cost_is_that_of_its_cells():
     assert heavy == pytest.approx(0.04)
 
 
+def test_where_nobody_knows_the_noise_it_is_all_that_trials_differ_by():
+    surface = make_surface(offset=0.05, noise=(1e-9, 1e-9), spread=0.04)
+    strata = dataclasses.replace(surface.strata, edges=np.array([]), silent=True)
+    silent = dataclasses.replace(surface, strata=strata)
+    assert find_noise(silent, make_profile()) == pytest.approx(0.04)
+
+
 def test_noise_is_that_of_one_training_where_trials_were_means_of_several():
     one, four = (
         plan_replicates(
@@ -636,6 +643,12 @@ def test_another_design_under_the_same_name_is_refused_with_the_difference(confi
     assert "--name" in said
 
 
+def test_an_empty_name_is_no_name(home):
+    said = run("confirm", "flowers", "--name", "", "--plan-only", *SMALL, "--folder", home)
+    assert said.exit_code == 2
+    assert "but got ''" in said.stderr
+
+
 def test_an_experiment_of_an_earlier_study_of_the_same_name_is_told_apart(home, tmp_path):
     folder = tmp_path / "copy"
     shutil.copytree(home, folder)
@@ -721,7 +734,7 @@ def test_confirm_refuses_a_study_with_too_few_trials(tmp_path):
 
 def test_launch_does_not_take_an_experiment_for_a_study(confirm, home):
     confirm("--plan-only", *SMALL)
-    with pytest.raises(StudyDiffersError, match="'flowers', with a plan of its own"):
+    with pytest.raises(StudyDiffersError, match="`archloss confirm flowers --name mine`"):
         archloss.launch(Spec.model_validate(PARENT | {"name": "mine"}), folder=home)
 
 

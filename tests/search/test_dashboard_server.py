@@ -50,6 +50,16 @@ class Page:
         return [PAGE]
 
 
+def test_requests_need_not_say_which_encodings_they_take():
+    def page(environ, start_response):
+        start_response("200 OK", [])
+        return [environ["HTTP_ACCEPT_ENCODING"].encode()]
+
+    assert ask(make_guard(page, may_write=False), "GET", HOST="localhost")[2] == b""
+    guard = make_guard(page, may_write=False)
+    assert ask(guard, "GET", HOST="localhost", ACCEPT_ENCODING="gzip")[2] == b"gzip"
+
+
 @pytest.mark.parametrize("may_write", [True, False])
 @pytest.mark.parametrize("host", ["127.0.0.1:8080", "localhost:9000", "localhost", "[::1]:8080"])
 @pytest.mark.parametrize("method", ["GET", "HEAD"])

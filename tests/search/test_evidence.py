@@ -2,6 +2,7 @@
 
 import dataclasses
 from itertools import combinations
+from types import SimpleNamespace
 
 import numpy as np
 import optuna
@@ -24,7 +25,7 @@ from archloss.search.analysis.spread import Replicates, find_repeated, find_spre
 from archloss.search.analysis.study import Question
 from archloss.search.analysis.surface import fit_surface
 from archloss.search.analysis.tables import make_table_trials
-from archloss.search.analysis.trials import Kind, Trials
+from archloss.search.analysis.trials import Kind, Trials, merge_designs
 from archloss.search.analysis.uniform import list_cells, spread
 
 AXES = (
@@ -321,14 +322,23 @@ def test_noise_on_a_logarithmic_scale_is_said_in_the_objectives_units():
     assert last.deviation.estimate == pytest.approx(0.2 * np.exp(10 / 6), rel=0.4)
 
 
-def test_designs_that_a_table_has_more_than_once_are_replicates():
+def test_designs_that_have_several_trainings_are_merged():
     trials = make_trials(60, get_value, noise=0.5)
     points = np.repeat(trials.points[:20], 3, axis=0)
     kinds = np.where(np.arange(60) % 3 == 2, Kind.DIVERGED.value, Kind.COMPLETED.value)
-    found = find_repeated(dataclasses.replace(trials, points=points, kinds=kinds))
+    values = np.where(kinds == Kind.DIVERGED.value, np.nan, trials.values)
+    repeated = dataclasses.replace(
+        trials, points=points, kinds=kinds, values=values, penalty=trials.values.max()
+    )
+    assert find_repeated(repeated) == []
+    merged = merge_designs(repeated)
+    found = find_repeated(merged)
     assert [len(one.values) for one in found] == [2] * 20
-    at = next(place for place, one in enumerate(found) if (one.point == points[0]).all())
-    assert sorted(found[at].values) == sorted(trials.values[:2])
+    assert (found[0].point == points[0]).all()
+    assert found[0].values.tolist() == trials.values[:2].tolist()
+    assert merged.values[0] == pytest.approx((values[:2].sum() + repeated.penalty) / 3)
+    assert merged.numbers.tolist() == trials.numbers[::3].tolist()
+    assert merge_designs(trials) is trials
 
 
 def test_the_luck_of_the_best_is_what_its_design_is_expected_to_lose():
@@ -343,7 +353,7 @@ def test_the_luck_of_the_best_is_what_its_design_is_expected_to_lose():
     assert found.luck.estimate == pytest.approx(found.expected.estimate - found.value)
     assert found.luck.low > 0.1
     assert (found.test, found.shift, found.trials) == (1.1, 0.02, 300)
-    assert found.others == ()
+    assert found.trainings == ()
 
 
 @pytest.mark.parametrize("shift", [0.0, -1.0])
@@ -351,26 +361,21 @@ def test_no_error_is_expected_below_zero_of_the_best_design(monkeypatch, shift):
     trials = make_trials(9, lambda points: 0.1 + 0.01 * points[:, 2] + shift, noise=0)
     draws = np.linspace(-0.1, 0.3, 401) + shift
     monkeypatch.setattr(selection, "_expect", lambda *_: draws)
-    found = find_selection(Fitted(surface=None, trials=trials))
+    surface = SimpleNamespace(strata=SimpleNamespace(silent=False))
+    found = find_selection(Fitted(surface=surface, trials=trials))
     least = 0.0 if shift == 0 else -1.09  # what is below 0 is no error, and is let be
     assert dataclasses.astuple(found.expected) == pytest.approx((0.1 + shift, least, 0.29 + shift))
     luck = [end - found.value for end in dataclasses.astuple(found.expected)]
     assert dataclasses.astuple(found.luck) == pytest.approx(luck)
 
 
-def test_other_trainings_of_the_best_design_are_those_that_completed():
+def test_trials_that_are_nearly_all_the_same_tell_no_noise():
     trials = make_trials(60, get_value, noise=0.5)
-    fitted = fit(trials)
-    best = find_best(fitted)
-    values, kinds, points = trials.values.copy(), trials.kinds.copy(), trials.points.copy()
-    again = [place for place in range(5) if place != best][:3]
-    points[again] = points[best]
-    kinds[again[0]] = Kind.DIVERGED.value
-    values[again] = [np.nan, 7.0, 9.0]
-    repeated = dataclasses.replace(trials, points=points, kinds=kinds, values=values)
-    found = find_selection(Fitted(surface=fitted.surface, trials=repeated))
-    assert found.value == trials.values.min()
-    assert found.others == (7.0, 9.0)
+    values = np.where(np.arange(60) % 5, 0.5, trials.values)
+    fitted = fit(dataclasses.replace(trials, values=values))
+    assert fitted.surface.strata.silent
+    assert find_spread(fitted, []) is None
+    assert find_selection(fitted) is None
 
 
 def test_bands_are_quantiles_over_trials():

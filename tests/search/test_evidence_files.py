@@ -257,18 +257,15 @@ def test_luck_is_said_where_there_is_some(findings):
     )
 
 
-@pytest.mark.parametrize(
-    ("others", "said"),
-    [
-        ((0.03,), "Its design's other training reached 3.00%."),
-        ((0.03, 0.05), "Its design's 2 other trainings reached 4.00% on average."),
-    ],
-)
-def test_what_else_came_of_the_best_design_is_said(findings, others, said):
-    selection = make_selection(others=others)
-    assert say_selection(findings, selection).endswith(f"trials. {said}")
+def test_a_best_design_of_several_trainings_is_their_mean(findings):
+    selection = make_selection(test=None, shift=None, trainings=(0.015, 0.025))
+    told = say_selection(findings, selection)
+    assert told.startswith(
+        "The best design reached 2.00%, the mean of its 2 trainings. The surface"
+    )
+    assert told.endswith("the best of 150 designs.")
     told = replace(findings, evidence=make_evidence(findings, selection=selection))
-    assert make_document(told)["selection"]["others"] == list(others)
+    assert make_document(told)["selection"]["trainings"] == [0.015, 0.025]
 
 
 def test_other_objectives_are_said_without_points():

@@ -3,6 +3,7 @@
 import json
 import re
 import shlex
+from decimal import Decimal
 from pathlib import Path
 
 import numpy as np
@@ -127,25 +128,133 @@ def test_rows_that_agree_in_every_column_are_read_once_and_that_is_said(write):
     assert "left out as copies" not in " ".join(alone["notes"])
 
 
-def test_rows_of_one_design_that_differ_elsewhere_are_replicates(write):
+def test_rows_of_one_design_that_differ_elsewhere_are_trainings_of_one_trial(write):
     table = make_table(60)
     again = table.assign(value=table.value + np.where(np.arange(60) % 2, 0.003, -0.003))
     document = ask(write(pd.concat([table, again])))
-    assert document["trials"]["completed"] == 120
+    assert document["trials"]["completed"] == 60
     assert document["seed_spread"]["deviation"]["estimate"] == pytest.approx(0.003 / 2**0.5)
+    assert len(document["selection"]["trainings"]) == 2
     words = " ".join(document["notes"])
     assert "agree" not in words
-    assert "the same error" not in words
+    said = "120 rows are of 60 designs that were trained more than once. A design counts once, as"
+    assert f"{said} the mean of its trainings: what else is true of it, such as" in words
 
 
 def test_replicates_without_a_difference_are_no_spread_and_that_is_said(write):
     table = make_table(60)
     numbered = pd.concat([table, table]).assign(number=range(120))
     document = ask(write(numbered))
-    assert document["trials"]["completed"] == 120
+    assert document["trials"]["completed"] == 60
     assert document["seed_spread"]["kind"] == "surface"
-    said = "Rows with the same design have the same error each time, to the last digit, and say"
+    assert document["selection"]["trainings"] == []
+    said = "here all of a design reached the same, and say nothing of how far a seed moves it."
     assert said in " ".join(document["notes"])
+
+
+def test_a_design_is_the_mean_of_its_trainings_and_what_diverged_counts_with_the_penalty():
+    table = pd.concat([make_table(60)] * 3, ignore_index=True)
+    table["value"] += 0.01 * np.repeat([0.0, 1.0, 2.0], 60)
+    table.loc[[60, 61, 1, 121], "value"] = np.nan  # one of three of the first, all of the second
+    table.loc[[2, 63], "state"] = "PRUNED"
+    trials = read(table, penalty=0.9)
+    assert [trials.count(kind) for kind in Kind] == [59, 1, 2]
+    ended = np.flatnonzero(trials.kinds != Kind.PRUNED.value)
+    first, second, fourth, *_ = ended
+    third = ended[59]  # its first row was pruned
+    assert trials.values[first] == pytest.approx((table.value[0] + 0.9 + table.value[120]) / 3)
+    assert trials.kinds[second] == Kind.DIVERGED.value
+    assert trials.values[third] == pytest.approx((table.value[62] + table.value[122]) / 2)
+    assert trials.values[fourth] == pytest.approx((table.value[3] + table.value[123]) / 2)
+    counts = [len(trials.trainings[place]) for place in (first, second, third, fourth)]
+    assert counts == [2, 0, 2, 2]
+
+
+def test_what_trainings_of_a_design_share_is_no_dependence():
+    """As a hyperparameter that was not named; each as a trial, they said "yes" (cost 0)."""
+    random = np.random.default_rng(8)
+    designs = make_table(150)
+    designs["value"] = 0.1 + 0.1 * (designs.ce_weight - 0.4) ** 2
+    designs["value"] += 0.03 * random.random(150)
+    rows = designs.loc[designs.index.repeat(8)].reset_index(drop=True)
+    rows["value"] += 0.001 * random.standard_normal(len(rows))
+    found = answer(read(rows), bound=0.005)
+    means = rows.groupby(rows.index // 8)["value"].mean()
+    assert np.allclose(read(rows).values, means)
+    for level in found.levels:
+        assert level.cost.low == 0
+        errors = [best.objective.high - best.objective.low for best in level.bests]
+        assert min(errors) > 0.005
+
+
+def test_too_few_designs_are_refused_however_often_they_were_trained():
+    table = pd.concat([make_table(30)] * 4).assign(seed=np.arange(120))
+    said = "at least 40 designs must have been trained to the end, but 30 were, as trainings of"
+    with pytest.raises(AnalysisError, match=said):
+        answer(read(table), bound=0.005)
+
+
+def test_a_row_for_each_epoch_is_refused(write, tmp_path):
+    table = pd.concat([make_table(60).assign(epoch=epoch) for epoch in (1, 2, 3)])
+    table["value"] /= table.epoch
+    said = "column 'epoch' of trials.csv must be the same in all rows of a design, but differs, as"
+    check_refusal(run("--trials", write(table)), said, tmp_path)
+    last = ask(write(table[table.epoch == 3]))
+    assert "goes from" not in " ".join(last["notes"])
+
+
+def test_trials_that_were_stopped_early_are_refused_or_told(write, tmp_path):
+    budgets = np.array([1, 3, 9, 27])
+    table = make_table(60).assign(**{"train/training_iteration": budgets[np.arange(60) % 4]})
+    said = (
+        "column 'train/training_iteration' of trials.csv must be about the same in all trials that "
+        "completed, but 45 of 60 have less than half of the 27 that others have, as where they were"
+    )
+    check_refusal(run("--trials", write(table)), said, tmp_path)
+    pruned = table.assign(state=np.where(np.arange(60) % 4 == 3, "COMPLETE", "PRUNED"))
+    with pytest.raises(AnalysisError, match="at least 40 trials"):
+        answer(read(pruned), bound=0.005)
+    few = make_table(60).assign(epoch=np.where(np.arange(60) % 4, 27, 9))
+    assert "'epoch' goes from 9 to 27 among trials that count as complete." in " ".join(
+        ask(write(few))["notes"]
+    )
+
+
+def test_a_word_may_stand_for_what_diverged(write):
+    states = np.where(np.arange(60) < 9, "TrialState.FAIL", "TrialState.COMPLETE")
+    table = make_table(60, state=states)
+    table.loc[:8, "value"] = np.nan
+    survivors = ask(write(table))
+    assert survivors["trials"]["diverged"] == 0
+    assert survivors["notes"][-1].endswith("say --diverged fail, and --penalty.")
+    told = ask(write(table), "--diverged", "FAIL", "--penalty", "0.9")
+    assert told["trials"] == {"completed": 51, "diverged": 9, "pruned": 0}
+    assert "--diverged FAIL" in told["source"]["command"]
+    assert "fail" not in " ".join(told["notes"])
+
+
+def test_a_word_that_does_not_say_how_trials_ended_is_refused(write, tmp_path):
+    table = make_table(60)
+    said = "--diverged must be a word of column 'state' of trials.csv, but got 'LOST': it says 'com"
+    check_refusal(run("--trials", write(table), "--diverged", "LOST"), said, tmp_path)
+    nameless = write(make_table(60).drop(columns="state"))
+    said = "--diverged must be a word of the column that says how trials ended, but trials.csv has"
+    check_refusal(run("--trials", nameless, "--diverged", "FAIL"), said, tmp_path)
+
+
+def test_numbers_that_a_parquet_file_has_as_words_are_numbers(tmp_path):
+    cells = {"depth": ["1", None, "2.5"], "cost": [Decimal("0.1")] * 3, "mode": ["1", "a", "2"]}
+    pd.DataFrame(cells).to_parquet(tmp_path / "trials.pq")
+    table = read_table(tmp_path / "trials.pq")
+    assert table.depth.dropna().tolist() == [1.0, 2.5]
+    assert table.cost.tolist() == [0.1] * 3
+    assert table["mode"].tolist() == ["1", "a", "2"]
+
+
+def test_a_parameter_is_not_taken_for_a_column_of_its_name():
+    table = make_table(60).assign(number=np.arange(60), params_number=np.arange(60) % 7)
+    assert "params_number" in read(table).names
+    assert "number" not in read(table).names
 
 
 def test_a_parquet_file_may_have_any_index_and_lists(tmp_path):
@@ -220,8 +329,8 @@ def test_which_columns_are_taken_as_logarithmic_is_said(write):
 
 
 def test_of_grids_alone_no_scale_is_said(write):
-    numbers = np.arange(120)
-    table = make_table(120, depth=2 ** (numbers % 4), ce_weight=numbers // 4 % 5 / 4)
+    numbers = np.arange(200)
+    table = make_table(200, depth=2 ** (numbers % 5), ce_weight=numbers // 5 % 8 / 7)
     table["value"] = 0.1 + 0.1 * (table.ce_weight - 0.5) ** 2 + table.value / 10
     document = ask(write(table.drop(columns="params_learning_rate")))
     assert "aken as" not in " ".join(document["notes"])

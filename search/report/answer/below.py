@@ -122,7 +122,7 @@ def _write_selection(selection: Selection) -> dict[str, object]:
         "test_above_validation": selection.shift,
         "expected": asdict(selection.expected),
         "luck": asdict(selection.luck),
-        "others": [round_number(value) for value in selection.others],
+        "trainings": [round_number(value) for value in selection.trainings],
     }
 
 

@@ -22,7 +22,7 @@ from archloss.search.report.wording import format_setting
 _COLUMNS = 3
 _MOST_TICKS = 6
 _MOST_LETTERS, _LONGEST = 24, 20
-"""Of the names of levels all together, before they are turned, and of each."""
+"""Of ticks or of the names of levels all together, before these are turned, and of each."""
 _ROOM = 0.06
 
 
@@ -97,6 +97,8 @@ def _draw_numbers(panel: Axes, axis: Numeric, one: Dependence) -> None:
     panel.plot(across, one.mean, color=HUES[0], linewidth=2.0, marker=marker, markersize=4)
     ticks = list(axis.steps) or list_ticks(axis, axis.low, axis.high)
     ticks = ticks[:: math.ceil(len(ticks) / _MOST_TICKS)]
+    while len(ticks) > 1 and sum(map(len, format_ticks(ticks))) > _MOST_LETTERS:
+        ticks = ticks[::2]
     panel.set_xticks([encode(axis, tick) for tick in ticks], format_ticks(ticks))
     panel.set_xlim(-0.03, 1.03)
 

@@ -1,8 +1,5 @@
 """How far numbers can be trusted, in sentences: the seed's part, and that of choosing the best."""
 
-from collections.abc import Sequence
-from statistics import fmean
-
 from archloss.search.analysis.selection import Selection
 from archloss.search.analysis.spread import SeedSpread, StratumSpread
 from archloss.search.report.answer.findings import Findings
@@ -53,8 +50,13 @@ def _say_better(findings: Findings, spread: SeedSpread) -> str:
 def say_selection(findings: Findings, selection: Selection) -> str:
     """Say what the best trial reached, and how much of that is luck."""
     measure, luck = findings.measure, selection.luck
+    several, what = len(selection.trainings), "designs" if selection.trainings else "trials"
     name = "The best trial" if selection.number is None else f"The best trial, {selection.number},"
+    if several:
+        name = "The best design"
     reached = f"{name} reached {measure.format_value(selection.value)}"
+    if several:
+        reached += f", the mean of its {several} trainings"
     if selection.test is not None:
         reached += f" in validation and {measure.format_value(selection.test)} on the test split"
         if selection.shift is not None:
@@ -69,16 +71,7 @@ def say_selection(findings: Findings, selection: Selection) -> str:
         luckily = f"about {size} ({between}) are the luck of being"
     else:
         luckily = "no luck with its seed shows, though it is"
-    told = f"{reached}. {expected}: {luckily} the best of {selection.trials:,} trials."
-    return told + _say_others(findings, selection.others)
-
-
-def _say_others(findings: Findings, others: Sequence[float]) -> str:
-    if not others:
-        return ""
-    count = "other training" if len(others) == 1 else f"{len(others)} other trainings"
-    mean = "" if len(others) == 1 else " on average"
-    return f" Its design's {count} reached {findings.measure.format_value(fmean(others))}{mean}."
+    return f"{reached}. {expected}: {luckily} the best of {selection.trials:,} {what}."
 
 
 def _say_shift(findings: Findings, shift: float) -> str:
