@@ -6,7 +6,9 @@
 Each repetition draws an experiment of the size that `archloss confirm` plans, 6 depths and 7 mixes
 with residual and plain networks, from a surface whose truth is known (benchmarks/surfaces.py),
 everything else at its best, with noise shared by the cells of a replicate on top of each training's
-own; and analyses it. `run` leaves out what the file, or a packed one from before (`--known`), has.
+own; and analyses it. On "twins" errors are counted on 30 examples, and all mixes but the last make
+exactly the same ones, whatever the replicate. `run` leaves out what the file, or a packed one from
+before (`--known`), has.
 """
 
 import argparse
@@ -15,6 +17,7 @@ import multiprocessing
 import os
 import time
 from collections import defaultdict
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -33,20 +36,52 @@ from archloss.search.analysis.verdict import Verdict
 CONTEXTS, CHOICES = 6, 7
 SPLIT_NOISE, CONTEXT_NOISE = 0.01, 0.005
 """Deviations of what a replicate does to all its cells, and to those of one depth of one kind."""
-SURFACES: dict[str, Truth | DigitsSurface] = TRUTHS | TIES
+EXAMPLES = 30
 Cell = tuple[str, int, int]
 
 
-def make_experiment(truth: Truth | DigitsSurface, replicates: int, seed: int) -> Experiment:
+@dataclass(frozen=True)
+class Twins:
+    """Errors of 30 examples; the last mix has fewer than all others at first, and more further on.
+
+    `most` is how far it is from them at either end, as a share of the examples.
+    """
+
+    most: float = 0.05
+    errors: float = 0.4
+
+    def get_profile(self, depths: np.ndarray, mixes: np.ndarray) -> np.ndarray:
+        """Return the expected error `[2, U, M]` for each residual, depth and mix."""
+        last = self.most * np.outer(2 * depths - 1, mixes == 1)
+        return np.broadcast_to(self.errors + last, (2, *last.shape))
+
+    def draw(self, profile: np.ndarray, replicates: int, random: np.random.Generator) -> np.ndarray:
+        """Return an experiment's errors `[L, D, M, R]`, whose truth is `profile` `[L, D, M]`."""
+        shape = (*profile.shape[:2], replicates)
+        counts = random.binomial(EXAMPLES, self.errors, shape)
+        apart = EXAMPLES * (profile[:, :, -1:] - self.errors)
+        moved = np.sign(apart) * random.poisson(np.abs(apart), shape) + random.integers(
+            -1, 2, shape
+        )
+        values = np.repeat(counts[:, :, None], profile.shape[2], axis=2) / EXAMPLES
+        values[:, :, -1] += moved / EXAMPLES
+        return values
+
+
+SURFACES: dict[str, Truth | DigitsSurface | Twins] = TRUTHS | TIES | {"twins": Twins()}
+
+
+def make_experiment(truth: Truth | DigitsSurface | Twins, replicates: int, seed: int) -> Experiment:
     """Return an experiment on a surface."""
     random = np.random.default_rng([seed, replicates])
     contexts = np.unique(AXES[DEPTH].decode(np.linspace(0, 1, CONTEXTS)))
     choices = np.linspace(0, 1, CHOICES)
-    profile = truth.get_profile(AXES[DEPTH].encode(contexts), choices)[..., None]
-    shared = SPLIT_NOISE * random.standard_normal((1, 1, 1, replicates))
-    shared = shared + CONTEXT_NOISE * random.standard_normal((2, len(contexts), 1, replicates))
-    own = find_noise(truth, profile) * random.standard_normal((*profile.shape[:3], replicates))
-    values = profile + shared + own
+    profile = truth.get_profile(AXES[DEPTH].encode(contexts), choices)
+    values = (
+        truth.draw(profile, replicates, random)
+        if isinstance(truth, Twins)
+        else draw_values(truth, profile[..., None], replicates, random)
+    )
     return Experiment(
         context="depth",
         choice="ce_weight",
@@ -60,8 +95,20 @@ def make_experiment(truth: Truth | DigitsSurface, replicates: int, seed: int) ->
     )
 
 
-def find_noise(truth: Truth | DigitsSurface, profile: np.ndarray) -> np.ndarray:
+def draw_values(
+    truth: Truth | DigitsSurface, profile: np.ndarray, replicates: int, random: np.random.Generator
+) -> np.ndarray:
+    """Return the errors of an experiment `[L, D, M, R]` whose truth is `profile` `[L, D, M, 1]`."""
+    shared = SPLIT_NOISE * random.standard_normal((1, 1, 1, replicates))
+    shared = shared + CONTEXT_NOISE * random.standard_normal((*profile.shape[:2], 1, replicates))
+    own = find_noise(truth, profile) * random.standard_normal((*profile.shape[:3], replicates))
+    return profile + shared + own
+
+
+def find_noise(truth: Truth | DigitsSurface | Twins, profile: np.ndarray) -> np.ndarray:
     """Return the deviation of a training in each cell `[L, D, M, 1]`."""
+    if isinstance(truth, Twins):
+        return np.sqrt(profile * (1 - profile) / EXAMPLES)
     if isinstance(truth, DigitsSurface):
         return RELATIVE_NOISE * profile
     depths = np.linspace(0, 1, profile.shape[1])

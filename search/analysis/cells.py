@@ -26,6 +26,8 @@ _NOISE_PRIOR = 4.0
 _SMALLEST = 1e-12
 _STEPS = 0.25
 """The share of gaps between values that may be smaller than their step."""
+_SAME = 1e-9
+"""Of the range of values; what is closer differs by rounding alone."""
 
 
 def draw_cells(values: Array, *, random: np.random.Generator, draws: int, burn_in: int) -> Array:
@@ -43,7 +45,9 @@ def find_step(values: Array) -> float:
     A few odd ones, as what diverged counts as, do not matter; of what is not counted it is next to
     nothing.
     """
-    gaps = np.diff(np.unique(values))
+    distinct = np.unique(values)
+    gaps = np.diff(distinct)
+    gaps = gaps[gaps > _SAME * (distinct[-1] - distinct[0])]
     return float(np.quantile(gaps, _STEPS, method="lower")) if len(gaps) else 0.0
 
 

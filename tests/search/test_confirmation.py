@@ -195,6 +195,8 @@ def test_a_step_is_the_least_of_most_gaps():
     assert find_step(np.array([[0.1, 0.2], [0.2, 0.4]])) == pytest.approx(0.1)
     counted = np.append(np.arange(20) / 30, 0.9 - 1e-4)
     assert find_step(counted) == pytest.approx(1 / 30)
+    rounded = np.concatenate([np.arange(20) / 30, np.arange(20) / 30 + 1e-16])
+    assert find_step(rounded) == pytest.approx(1 / 30)
     assert find_step(np.full((2, 3), 0.1)) == 0.0
 
 
