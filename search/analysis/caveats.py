@@ -81,6 +81,12 @@ def _find_weaknesses(trials: Trials, surface: "Surface") -> list[str]:
             f"The designs were chosen by the sampler {trials.sampler!r}, which looks where errors "
             "are low: far from there, and at contexts that it left early, intervals are wide."
         )
+    if again := _count_again(trials):
+        caveats.append(
+            f"{again} {'trial was' if again == 1 else 'trials were'} of a design that had been "
+            "trained before, with the same seeds: that tells nothing new, and each design counts "
+            "once."
+        )
     if told := trials.count(Kind.PRUNED) - surface.dropped:
         caveats.append(
             f"{told} trials were pruned, and tell of the end only what follows from what they had "
@@ -118,6 +124,13 @@ def _find_weaknesses(trials: Trials, surface: "Surface") -> list[str]:
             "intervals are as wide as elsewhere."
         )
     return caveats
+
+
+def _count_again(trials: Trials) -> int:
+    """Return how many completed trials of a study were of a design that another one was of."""
+    if trials.numbers is None or trials.trainings is None:
+        return 0
+    return sum(max(len(values) - 1, 0) for values in trials.trainings)
 
 
 def _count_extreme(trials: Trials, surface: "Surface") -> int:

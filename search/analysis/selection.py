@@ -17,7 +17,7 @@ class Selection:
     `luck` is the expected objective less the one that it reached. `test` is its objective on the
     test split, and `shift` by how much that is above validation in the median of trials; None where
     they are not known. `trainings` are what its design's reached where the trial is the mean of
-    several. `number` is its number in the study, None for a table.
+    several seeds', of a table. `number` is its number in the study, None for a table.
     """
 
     number: int | None
@@ -48,7 +48,9 @@ def find_selection(
     trials, best = fitted.trials, find_best(fitted)
     value, least = float(trials.values[best]), find_least(trials.values)
     draws = _expect(fitted, trials.points[best : best + 1])
-    trainings = () if trials.trainings is None else trials.trainings[best].tolist()
+    trainings = []  # of a study's design, trained again, all have the same seeds
+    if trials.numbers is None and trials.trainings is not None:
+        trainings = trials.trainings[best].tolist()
     return Selection(
         number=None if trials.numbers is None else int(trials.numbers[best]),
         trials=trials.count(Kind.COMPLETED),

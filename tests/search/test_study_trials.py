@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from archloss.search.analysis.answer import answer
+from archloss.search.analysis.selection import find_selection
 from archloss.search.analysis.study import Question, make_trials
 from archloss.search.analysis.trials import Kind
 from archloss.search.asking import scale_all
@@ -98,3 +99,23 @@ def test_trials_of_which_some_replicates_diverged_count_with_their_mean():
         assert trials.penalty == 0.9
     assert trials.values[[1, 3]].tolist() == [0.26, 0.5]
     assert np.isnan(trials.values[[0, 2]]).all()
+
+
+def test_a_design_that_a_study_asked_for_again_counts_once_and_that_is_said():
+    spec, records = make_study({}, lambda design: 0.1 + 0.1 * (design.ce_weight - 0.4) ** 2)
+    again = [
+        SimpleNamespace(**{**vars(one), "number": 200 + place})
+        for place, one in enumerate(records[:50])
+    ]
+    trials = make_trials(spec, [*records, *again], Question())
+    assert trials.numbers.tolist() == list(range(200))
+    assert trials.values.tolist() == pytest.approx([one.value for one in records])
+    said = (
+        "50 trials were of a design that had been trained before, with the same seeds: that tells"
+    )
+    found = answer(trials, bound=0.02)
+    assert [said in caveat for caveat in found.caveats].count(True) == 1
+    assert find_selection(found.fitted).trainings == ()
+    assert "same seeds" not in " ".join(
+        answer(make_trials(spec, records, Question()), bound=0.02).caveats
+    )
