@@ -22,7 +22,7 @@ import archloss
 from archloss.workers.machine import count_cores
 
 PACKAGES = ("torch", "numpy", "optuna", "scikit-learn", "sqlalchemy", "psycopg", "ray")
-_GPU_TOOL_TIMEOUT_S = 20.0
+_GPU_TOOL_TIMEOUT_S = 60.0
 _TORCH_TIMEOUT_S = 120.0
 _ASK_TORCH = """
 import json, torch

@@ -10,6 +10,8 @@ from archloss.workers.inspection import MachineReport, inspect_node
 AREA = "Ray"
 _ALIKE = ("torch", "numpy")
 _SHARED_MEMORY_LITTLE = 1_000_000_000
+_TIMEOUT_S = 150.0
+"""A node starts a process, asks the driver and loads torch: on a busy machine that takes a while."""
 
 
 def check_cluster(address: str | None, driver: MachineReport) -> list[Finding]:
@@ -22,7 +24,7 @@ def check_cluster(address: str | None, driver: MachineReport) -> list[Finding]:
     try:
         from archloss.workers.cluster import run_on_every_node
 
-        nodes = run_on_every_node(inspect_node, address=address)
+        nodes = run_on_every_node(inspect_node, address=address, timeout_s=_TIMEOUT_S)
     except Exception as error:  # whatever Ray raises is what the doctor has found
         return [
             object_to(
