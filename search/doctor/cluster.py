@@ -11,7 +11,7 @@ AREA = "Ray"
 _ALIKE = ("torch", "numpy")
 _SHARED_MEMORY_LITTLE = 1_000_000_000
 _TIMEOUT_S = 150.0
-"""A node starts a process, asks the driver and loads torch: on a busy machine that takes a while."""
+"""A node starts a process, asks the driver and loads torch: a while on a busy machine."""
 
 
 def check_cluster(address: str | None, driver: MachineReport) -> list[Finding]:
