@@ -11,7 +11,6 @@ whose trials are pruned have to be named: --surfaces "none, halved" "shift, halv
 """
 
 import argparse
-import dataclasses
 import gzip
 import json
 import multiprocessing
@@ -40,7 +39,7 @@ from archloss.search.analysis.answer import answer
 from archloss.search.analysis.axes import Category
 from archloss.search.analysis.basis import Roles
 from archloss.search.analysis.coverage import AnalysisError
-from archloss.search.analysis.trials import Kind, Trials
+from archloss.search.analysis.trials import Kind, Trials, take
 from archloss.search.analysis.verdict import Interval, Verdict
 from archloss.search.asking import RandomSampler, ask_many
 from archloss.search.batch_tpe import BatchTPESampler
@@ -163,24 +162,12 @@ def covers(interval: Interval, low: float, high: float) -> bool:
     return bool(interval.low <= high and interval.high >= low)
 
 
-def take_first(trials: Trials, count: int) -> Trials:
-    """Return a study's trials at the time when it had so many."""
-    first = slice(0, count)
-    return dataclasses.replace(
-        trials,
-        points=trials.points[first],
-        kinds=trials.kinds[first],
-        values=trials.values[first],
-        early=trials.early[first],
-    )
-
-
 def check_study(study: Study) -> list[dict[str, Any]]:
     """Return what the answers of one study got right, after each number of trials."""
     name, sampler, seed, counts = study
     optuna.logging.set_verbosity(optuna.logging.ERROR)
     trials = draw_trials(SURFACES[name], sampler, max(counts), seed)
-    return [check((name, sampler, count, seed), take_first(trials, count)) for count in counts]
+    return [check((name, sampler, count, seed), take(trials, np.arange(count))) for count in counts]
 
 
 def check(cell: Cell, trials: Trials) -> dict[str, Any]:

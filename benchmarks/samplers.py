@@ -30,7 +30,7 @@ from archloss.search.asking import Distributions, PackSampler, Params, RandomSam
 from archloss.search.batch_tpe import BatchTPESampler
 from archloss.search.memory import MemoryStorage
 from archloss.search.planned import SequenceSampler
-from archloss.search.profile_sampler import ProfileSampler
+from archloss.search.profile_sampler import ProfileSampler, decode_all
 from archloss.search.sobol import draw_sobol
 
 AXES = (
@@ -67,7 +67,7 @@ class ToldSampler(PackSampler):
         best = rates[SURFACE.expect(varied).argmin(axis=1)]
         near = best + NEAR * self._generator.standard_normal(count)
         places[:, 3] = np.clip(near, 0, 1)
-        return [_decode(place) for place in places]
+        return decode_all(AXES, places)
 
 
 SAMPLERS = {
@@ -131,20 +131,6 @@ def encode(params: dict[str, object]) -> np.ndarray:
             for axis in AXES
         ]
     )
-
-
-def _decode(place: np.ndarray) -> Params:
-    """Return the parameters at a place on AXES."""
-    depth, residual, mix, rate = (
-        axis.levels[int(one)] if isinstance(axis, Category) else float(axis.decode(one))
-        for axis, one in zip(AXES, place, strict=True)
-    )
-    return {
-        "depth": int(depth),
-        "residual": residual,
-        "ce_weight": float(mix),
-        "learning_rate": min(max(float(rate), 3e-4), 1e-1),
-    }
 
 
 def run(cell: tuple[str, int, int]) -> tuple[str, list[float]]:

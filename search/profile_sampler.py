@@ -76,7 +76,7 @@ class ProfileSampler(PackSampler):
         axes = tuple(_make_axis(name, one) for name, one in distributions.items())
         points = self._spread_points(axes, count)
         if len(reached) < self._startup_trials or len(set(reached)) < 2:
-            return _decode_all(axes, points)
+            return decode_all(axes, points)
         roles = self._find_roles(axes)
         if self._surface is None or len(finished) >= self._fitted_to * _REFIT_AFTER:
             self._surface = self._fit(_make_trials(finished, axes, roles, self._penalty))
@@ -89,7 +89,7 @@ class ProfileSampler(PackSampler):
         if roles.by is not None:
             free[given, roles.by] = False
         self._tune(self._surface, axes, points, free)
-        return _decode_all(axes, points)
+        return decode_all(axes, points)
 
     def _fit(self, trials: Trials) -> Surface:
         """Return the surface; between doublings of the trials it goes on from the last one."""
@@ -190,7 +190,8 @@ def _make_trials(
     )
 
 
-def _decode_all(axes: Sequence[Axis], points: Array) -> list[Params]:
+def decode_all(axes: Sequence[Axis], points: Array) -> list[Params]:
+    """Return the parameters at places `[N, D]` on the axes, none beyond their ends."""
     return [
         {axis.name: _decode(axis, place) for axis, place in zip(axes, point, strict=True)}
         for point in points

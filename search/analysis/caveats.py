@@ -7,11 +7,11 @@ import numpy as np
 
 from archloss.search.analysis.coverage import FEWEST_FOR_NONE, get_question
 from archloss.search.analysis.trials import Kind, Trials
+from archloss.search.report.wording import format_number
 
 _MANY = 0.05
 """From this share of trials that diverged on, it counts how likely a design is to."""
 _EXTREME = 100.0
-_LARGE = 1000
 
 if TYPE_CHECKING:
     from archloss.search.analysis.answer import LevelAnswer
@@ -153,7 +153,7 @@ def _find_guesses(
     for index, level in enumerate(levels):
         here = completed & trials.find_level(index)
         guessed = [
-            f"{best.context:.3g}" if best.context < _LARGE else f"{best.context:g}"
+            format_number(best.context)
             for best in level.bests
             if best.objective.estimate + bound
             < trials.values[here & (nearest == np.searchsorted(contexts, best.context))].min(

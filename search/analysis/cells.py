@@ -192,7 +192,7 @@ class _Chain:
         squares = (rest**2).sum(axis=3) + _NOISE_PRIOR * self._pooled[..., None]
         shape = (self._replicates + _NOISE_PRIOR) / 2
         drawn = squares / 2 / self._random.standard_gamma(shape, squares.shape)
-        self._noise = np.maximum(_bound(drawn), self._least)
+        self._noise = _bound(drawn, self._least)
         choices = self._noise.shape[2]
         rate = (_NOISE_PRIOR * (1 / self._noise).sum(axis=2)) / 2
         shape = choices * _NOISE_PRIOR / 2
@@ -212,6 +212,6 @@ def _spread(scales: Array, effects: Array) -> Array:
     return scales.reshape(-1, *(1,) * (effects.ndim - 1))
 
 
-def _bound(squares: Array) -> Array:
+def _bound(squares: Array, least: float = _SMALLEST) -> Array:
     """Return squares that neither vanish nor overflow, as draws from heavy tails may."""
-    return np.minimum(np.maximum(squares, _SMALLEST), 1 / _SMALLEST)
+    return np.minimum(np.maximum(squares, least), 1 / _SMALLEST)

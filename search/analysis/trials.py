@@ -88,29 +88,29 @@ def merge_designs(trials: Trials) -> Trials:
     own they would make it look known. One that diverged counts with the penalty, as in a trial of
     several replicates; a design of which all did has diverged. What was pruned stays as it is.
     """
-    ended = np.flatnonzero(trials.kinds != Kind.PRUNED.value)
+    kept = trials.find(Kind.PRUNED)
+    ended = np.flatnonzero(~kept)
     _, firsts, labels = np.unique(
         trials.points[ended], axis=0, return_index=True, return_inverse=True
     )
     if len(firsts) == len(ended):
         return trials
-    labels = labels.reshape(-1)
+    firsts, labels = ended[firsts], labels.reshape(-1)
     completed = trials.find(Kind.COMPLETED)[ended]
     reached = np.where(completed, trials.values[ended], trials.penalty)
-    means = np.bincount(labels, reached) / np.bincount(labels)
-    went_on = np.bincount(labels, completed) > 0
+    counts = np.bincount(labels[completed], minlength=len(firsts))
     values, kinds = trials.values.copy(), trials.kinds.copy()
-    values[ended[firsts]] = np.where(went_on, means, np.nan)
-    kinds[ended[firsts]] = np.where(went_on, Kind.COMPLETED.value, Kind.DIVERGED.value)
-    trainings: list[Array] = [np.zeros(0)] * len(trials.points)
+    means = np.bincount(labels, reached) / np.bincount(labels)
+    values[firsts] = np.where(counts > 0, means, np.nan)
+    kinds[firsts] = np.where(counts > 0, Kind.COMPLETED.value, Kind.DIVERGED.value)
     order = np.argsort(labels[completed], kind="stable")
-    ends = np.cumsum(np.bincount(labels[completed], minlength=len(firsts)))[:-1]
-    groups = np.split(trials.values[ended][completed][order], ends)
-    for first, group in zip(ended[firsts], groups, strict=True):
+    groups = np.split(reached[completed][order], np.cumsum(counts)[:-1])
+    trainings: list[Array] = [np.zeros(0)] * len(trials.points)
+    for first, group in zip(firsts, groups, strict=True):
         trainings[first] = group
+    kept[firsts] = True
     merged = replace(trials, values=values, kinds=kinds, trainings=tuple(trainings))
-    rest = np.flatnonzero(trials.kinds == Kind.PRUNED.value)
-    return take(merged, np.sort(np.concatenate([ended[firsts], rest])))
+    return take(merged, np.flatnonzero(kept))
 
 
 def keep_levels(trials: Trials, kept: Sequence[int]) -> Trials:

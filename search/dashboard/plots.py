@@ -15,7 +15,13 @@ import numpy as np
 from archloss.search.analysis.axes import Array, Numeric
 from archloss.search.analysis.verdict import Interval
 from archloss.search.report.answer.colours import Colours, choose_colours, list_heights
-from archloss.search.report.answer.figures import DODGE, HUES, choose_places, label_axis
+from archloss.search.report.answer.figures import (
+    DODGE,
+    HUES,
+    choose_places,
+    format_ticks,
+    label_axis,
+)
 from archloss.search.report.answer.findings import Findings
 from archloss.search.report.answer.sentences import name_level
 from archloss.search.report.answer.ticks import list_ticks
@@ -255,7 +261,7 @@ def _make_axis(axis: Numeric, values: Sequence[float]) -> dict[str, Any]:
         "title": {"text": label_axis(axis)},
         "range": [_round(low - room), _round(high + room)],
         "tickvals": [_round(tick) for tick in ticks],
-        "ticktext": [f"{tick:.3g}" if abs(tick) < 1000 else f"{tick:g}" for tick in ticks],
+        "ticktext": format_ticks(ticks),
         "gridcolor": _GRID,
         "zeroline": False,
     }

@@ -31,6 +31,15 @@ def format_span(seconds: float) -> str:
     return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"
 
 
+def format_number(value: float) -> str:
+    """Return a number with three digits, or six of one that is large.
+
+    >>> [format_number(value) for value in (0.0031416, 16.0, 1023.0)]
+    ['0.00314', '16', '1023']
+    """
+    return f"{value:.3g}" if abs(value) < 1000 else f"{value:g}"
+
+
 def format_setting(value: object) -> str:
     """Return a design's value as a person reads it.
 

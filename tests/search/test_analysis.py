@@ -13,7 +13,7 @@ from archloss.search.analysis.coverage import AnalysisError
 from archloss.search.analysis.divergence import fit_divergence
 from archloss.search.analysis.posterior import Data, draw_posterior
 from archloss.search.analysis.surface import fit_surface
-from archloss.search.analysis.trials import Kind, Trials, keep_levels
+from archloss.search.analysis.trials import Kind, Trials, keep_levels, take
 from archloss.search.analysis.verdict import Verdict, estimate_best, estimate_cost, share_error
 
 AXES = (
@@ -66,13 +66,7 @@ def prune(trials, values, early, pruned):
 
 
 def keep(trials, rows):
-    return dataclasses.replace(
-        trials,
-        points=trials.points[rows],
-        kinds=trials.kinds[rows],
-        values=trials.values[rows],
-        early=trials.early[rows],
-    )
+    return take(trials, np.flatnonzero(rows))
 
 
 @pytest.mark.parametrize("axis", AXES[:1] + AXES[2:])

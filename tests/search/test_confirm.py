@@ -26,7 +26,7 @@ from archloss.search.analysis.power import (
 from archloss.search.analysis.profile import Profile
 from archloss.search.analysis.study import Question, make_trials
 from archloss.search.analysis.surface import Scale, Strata, Surface
-from archloss.search.analysis.trials import Kind
+from archloss.search.analysis.trials import Kind, take
 from archloss.search.cli import confirming
 from archloss.search.cli.app import app
 from archloss.search.cli.experiments import describe_plan
@@ -185,15 +185,7 @@ def test_a_level_with_too_few_trials_is_left_out_and_said(parent):
     spec, trials, _ = propose_from(parent)
     residual = trials.points[:, trials.roles.by] == 1
     few = residual & (np.cumsum(residual) > 10)
-    kept = ~few
-    fewer = dataclasses.replace(
-        trials,
-        points=trials.points[kept],
-        kinds=trials.kinds[kept],
-        values=trials.values[kept],
-        early=trials.early[kept],
-        numbers=trials.numbers[kept],
-    )
+    fewer = take(trials, np.flatnonzero(~few))
     proposal = propose(fewer, spec.dimensions(), size=Size(contexts=2, choices=2), bound=0.01)
     assert (proposal.by, proposal.levels) == ("residual", (False,))
     assert {design["residual"] for design in proposal.designs} == {False}

@@ -18,6 +18,7 @@ from archloss.search.report.answer.findings import Findings
 from archloss.search.report.answer.margins import wrap_upright
 from archloss.search.report.answer.sentences import name_level
 from archloss.search.report.answer.ticks import encode, list_ticks
+from archloss.search.report.wording import format_number
 
 INK, MUTED, GRID, PAPER = "#212529", "#5c636a", "#dee2e6", "#fefefe"
 HUES = ("#0b5fa5", "#c2410c", "#0f766e", "#9d2b7a")
@@ -166,7 +167,7 @@ def scale_choice(axis: Axes, findings: Findings, *, room: float) -> None:
 
 def format_ticks(ticks: Sequence[float]) -> list[str]:
     """Return ticks as they are written."""
-    return [f"{tick:.3g}" if abs(tick) < 1000 else f"{tick:g}" for tick in ticks]
+    return [format_number(tick) for tick in ticks]
 
 
 def label_axis(axis: Numeric) -> str:

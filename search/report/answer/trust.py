@@ -50,13 +50,12 @@ def _say_better(findings: Findings, spread: SeedSpread) -> str:
 def say_selection(findings: Findings, selection: Selection) -> str:
     """Say what the best trial reached, and how much of that is luck."""
     measure, luck = findings.measure, selection.luck
-    several, what = len(selection.trainings), "designs" if selection.trainings else "trials"
-    name = "The best trial" if selection.number is None else f"The best trial, {selection.number},"
-    if several:
-        name = "The best design"
-    reached = f"{name} reached {measure.format_value(selection.value)}"
-    if several:
-        reached += f", the mean of its {several} trainings"
+    name, kind, mean = "The best trial", "trials", ""
+    if several := len(selection.trainings):
+        name, kind, mean = "The best design", "designs", f", the mean of its {several} trainings"
+    elif selection.number is not None:
+        name = f"The best trial, {selection.number},"
+    reached = f"{name} reached {measure.format_value(selection.value)}{mean}"
     if selection.test is not None:
         reached += f" in validation and {measure.format_value(selection.test)} on the test split"
         if selection.shift is not None:
@@ -71,7 +70,7 @@ def say_selection(findings: Findings, selection: Selection) -> str:
         luckily = f"about {size} ({between}) are the luck of being"
     else:
         luckily = "no luck with its seed shows, though it is"
-    return f"{reached}. {expected}: {luckily} the best of {selection.trials:,} {what}."
+    return f"{reached}. {expected}: {luckily} the best of {selection.trials:,} {kind}."
 
 
 def _say_shift(findings: Findings, shift: float) -> str:
